@@ -1,0 +1,96 @@
+// Collectives between the ranks of a job. One algorithm is one file under engine/comm/algorithms/, one transport one folder.
+//
+// Making a group: every rank creates an Endpoint, publishes its address() by any means, and calls connect() with all
+// addresses in rank order. Every rank must make the same collective calls in the same order.
+// Threading: a Communicator is used by one thread at a time; abort() may come from any thread.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/dtype.h"
+
+namespace ds::comm {
+
+enum class ReduceOp : uint8_t { sum, max, min };
+
+// The peer went away, the group was aborted, or an algorithm forced by name cannot serve.
+struct CommError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Memory that peers can reach directly where the transport allows it. Collectives work on any memory; on this kind they
+// need no copy. Freed when the last owner lets go.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual void* data() = 0;
+  virtual size_t bytes() const = 0;
+};
+
+// A collective under way. Destroying it unfinished waits.
+class Work {
+ public:
+  virtual ~Work() = default;
+  virtual bool test() = 0;  // makes progress; true when the result is in place
+  virtual void wait() = 0;  // throws CommError when the group is aborted
+};
+
+struct Options {
+  std::string_view algorithm = {};  // forced by name; empty: the cheapest that serves, by the fitted model
+};
+
+struct Stats {
+  uint64_t all_reduce_calls = 0, all_reduce_bytes = 0;
+  double all_reduce_seconds = 0;  // in calls and waits of the owner's thread
+};
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual const char* transport() const = 0;
+
+  // Collective: all ranks allocate the same size in the same order.
+  virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
+
+  // In place. Sums are taken in one fixed binary tree over ranks, ((r0+r1)+(r2+r3))+..., in every algorithm marked
+  // deterministic, so that the result has the same bits on all ranks, in every run, and under any power-of-two split.
+  virtual std::unique_ptr<Work> all_reduce_async(void* data, size_t count, DType, ReduceOp, const Options& = {}) = 0;
+  void all_reduce(void* data, size_t count, DType t, ReduceOp op, const Options& o = {}) { all_reduce_async(data, count, t, op, o)->wait(); }
+  // `in` holds size() * count elements; out gets chunk rank(), reduced.
+  virtual void reduce_scatter(void* out, const void* in, size_t count, DType, ReduceOp, const Options& = {}) = 0;
+  // out holds size() * count elements.
+  virtual void all_gather(void* out, const void* in, size_t count, DType, const Options& = {}) = 0;
+  virtual void broadcast(void* data, size_t count, DType, int root, const Options& = {}) = 0;
+  virtual void send(const void* data, size_t bytes, int peer, uint32_t tag) = 0;
+  virtual void receive(void* data, size_t bytes, int peer, uint32_t tag) = 0;
+  virtual void barrier() = 0;
+
+  // Moves collectives under way forward without waiting; the executor calls it between ops.
+  virtual void progress() = 0;
+  // Wakes every waiter with CommError. Thread-safe, final.
+  virtual void abort(const std::string& why) = 0;
+  virtual Stats stats() const = 0;
+};
+
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+  virtual std::string address() const = 0;  // opaque bytes
+  // Collective; throws CommError after `timeout_seconds`.
+  virtual std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses, double timeout_seconds = 60) = 0;
+};
+
+// transport: "ucx", "inproc", "nccl", or "self" for a single rank. Throws CommError naming the ones that are built in.
+std::unique_ptr<Endpoint> make_endpoint(std::string_view transport);
+
+// Names of the algorithms of a collective ("all_reduce", ...), for tests, benches and `--algorithm`.
+std::vector<std::string> algorithms(std::string_view collective);
+
+}  // namespace ds::comm
