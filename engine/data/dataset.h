@@ -1,0 +1,61 @@
+// Datasets: samples by index, decoded and normalised straight into the caller's buffers.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/dtype.h"
+
+namespace ds::data {
+
+// A file is missing, truncated or not what its name says, or an argument is impossible; names the file, the field, the
+// value.
+struct DataError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Immutable after opening: read() may be called by several threads at once.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual int64_t size() const = 0;  // samples
+  // Of one sample: {1, 28, 28} f32 for images, {context} i64 for tokens.
+  virtual std::span<const int64_t> input_shape() const = 0;
+  virtual DType input_dtype() const = 0;
+  // Of one sample, always i64: {} for labels, {context} for tokens (the input moved on by one).
+  virtual std::span<const int64_t> target_shape() const = 0;
+  virtual int64_t classes() const = 0;  // targets lie in [0, classes): labels, or the vocabulary
+
+  // Writes the samples one after the other: `inputs` takes indices.size() * input_elements() elements of input_dtype(),
+  // `targets` indices.size() * target_elements(). Throws DataError for an index outside [0, size()).
+  virtual void read(std::span<const int64_t> indices, void* inputs, int64_t* targets) const = 0;
+
+  int64_t input_elements() const;
+  int64_t target_elements() const;
+};
+
+enum class Split : uint8_t { train, test };
+
+struct DatasetOptions {
+  std::string path;  // folder of the IDX files, or the token file; empty: the dataset's Debian package
+  Split split = Split::train;
+  int64_t limit = 0;    // use only the first N samples; 0: all
+  int64_t context = 0;  // tokens: length of a sample
+  int64_t vocab = 0;    // tokens: bound that every token is checked against; 0: 256 for bytes, else found by a scan
+};
+
+// "fashion_mnist": 60,000 + 10,000 images, pixels as (x / 255 - mean) / std.
+// "tokens": a file ending in .u16 or .bin (uint16) or .u32 (uint32), little-endian; any other file is read as bytes.
+//   Sample i is tokens [i*context, (i+1)*context] (context + 1 of them; neighbours share one). A single file gives its
+//   last tenth of samples to the test split; a folder has train.* and test.* (or val.*).
+// Throws DataError; an unknown name lists the known ones, a missing package is named.
+std::unique_ptr<Dataset> open_dataset(std::string_view name, const DatasetOptions& options = {});
+
+// Names that open_dataset() knows.
+std::vector<std::string> dataset_names();
+
+}  // namespace ds::data
