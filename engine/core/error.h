@@ -1,0 +1,22 @@
+// Errors of the tensor API: exceptions whose message names the op and the values.
+#pragma once
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace ds {
+
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// fail("matmul", "inner dimensions differ: got ", a, " x ", b) throws "[matmul] inner dimensions differ: got (64,784) x (256,10)"
+template <class... A>
+[[noreturn]] void fail(const char* op, const A&... parts) {
+  std::ostringstream s;
+  s << '[' << op << "] ";
+  (s << ... << parts);
+  throw Error(s.str());
+}
+
+}  // namespace ds

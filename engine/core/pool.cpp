@@ -1,0 +1,90 @@
+#include "engine/core/pool.h"
+
+#include <bit>
+#include <cstdlib>
+
+#include "engine/core/error.h"
+
+namespace ds {
+namespace {
+
+class HostMemory final : public MemorySource {
+ public:
+  void* allocate(size_t bytes) override {
+    void* p = std::aligned_alloc(64, bytes);
+    if (!p) fail("allocate", "the system has no ", bytes, " bytes of host memory left");
+    return p;
+  }
+  void release(void* p, size_t) override { std::free(p); }
+};
+
+// Addresses that are never read: kernels of the null device touch nothing.
+class NullMemory final : public MemorySource {
+ public:
+  void* allocate(size_t) override { return reinterpret_cast<void*>(uintptr_t{64}); }
+  void release(void*, size_t) override {}
+};
+
+}  // namespace
+
+MemorySource& host_memory() {
+  static HostMemory source;
+  return source;
+}
+
+MemorySource& null_memory() {
+  static NullMemory source;
+  return source;
+}
+
+size_t Pool::size_class(size_t bytes) {
+  if (bytes <= 1024) return std::max<size_t>(64, (bytes + 63) / 64 * 64);
+  size_t quarter = std::bit_floor(bytes - 1) / 4;
+  return (bytes + quarter - 1) / quarter * quarter;
+}
+
+void* Pool::allocate(size_t bytes) {
+  size_t size = size_class(bytes);
+  std::lock_guard lock(mutex_);
+  ++stats_.allocations;
+  stats_.in_use += size;
+  stats_.peak = std::max(stats_.peak, stats_.in_use);
+  auto& list = free_[size];
+  if (!list.empty()) {
+    ++stats_.hits;
+    void* p = list.back();
+    list.pop_back();
+    return p;
+  }
+  void* p = source_.allocate(size);
+  stats_.reserved += size;
+  return p;
+}
+
+void Pool::release(void* p, size_t bytes) {
+  size_t size = size_class(bytes);
+  std::lock_guard lock(mutex_);
+  stats_.in_use -= size;
+  free_[size].push_back(p);
+}
+
+void Pool::trim() {
+  std::lock_guard lock(mutex_);
+  for (auto& [size, list] : free_) {
+    for (void* p : list) source_.release(p, size);
+    stats_.reserved -= size * list.size();
+    list.clear();
+  }
+}
+
+PoolStats Pool::stats() const {
+  std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+void Pool::reset_peak() {
+  std::lock_guard lock(mutex_);
+  stats_.peak = stats_.in_use;
+}
+
+}  // namespace ds

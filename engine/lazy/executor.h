@@ -1,0 +1,25 @@
+// Runs plans over traces.
+#pragma once
+#include <cstdint>
+#include <functional>
+
+#include "engine/lazy/tensor.h"
+
+namespace ds {
+
+// Row-major elements of `value` in fresh memory.
+Value make_contiguous(const Value& value, const Type& type, Device device);
+
+struct ExecutorStats {
+  uint64_t evaluations = 0;  // traces run
+  uint64_t plans = 0;        // plans built; the rest came from the cache
+  uint64_t nodes = 0;        // nodes run
+  uint64_t steps = 0;        // kernels launched for them: less than nodes where ops were fused
+};
+ExecutorStats executor_stats();
+void clear_plan_cache();
+
+// Called between steps while it is set: moves communication under way forward. Empty: none.
+void set_progress_hook(std::function<void()> hook);
+
+}  // namespace ds

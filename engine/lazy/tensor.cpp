@@ -1,0 +1,146 @@
+#include "engine/lazy/tensor.h"
+
+#include <atomic>
+#include <cstring>
+
+#include "engine/lazy/executor.h"
+#include "engine/lazy/node.h"
+
+namespace ds {
+namespace {
+thread_local bool no_grad = false;
+std::atomic<uint64_t> next_sequence{1};
+}
+
+std::ostream& operator<<(std::ostream& out, const Type& t) { return out << name_of(t.dtype) << t.shape; }
+
+bool Value::contiguous(const Shape& shape) const {
+  int64_t step = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    if (shape[i] != 1 && strides[i] != step) return false;
+    step *= shape[i];
+  }
+  return true;
+}
+
+Node::~Node() {
+  std::vector<Tensor> pending = std::move(inputs);
+  while (!pending.empty()) {
+    Tensor t = std::move(pending.back());
+    pending.pop_back();
+    Node* n = t.node();
+    if (n && n->use_count() == 1)
+      for (Tensor& input : n->inputs) pending.push_back(std::move(input));
+    if (n && n->use_count() == 1) n->inputs.clear();
+  }
+}
+
+void Node::detach() {
+  if (requires_grad) return;
+  inputs.clear();
+}
+
+Tensor::Tensor() = default;
+Tensor::Tensor(Ref<Node> node, int output) : node_(std::move(node)), output_(output) {}
+Tensor::Tensor(const Tensor&) = default;
+Tensor::Tensor(Tensor&&) noexcept = default;
+Tensor& Tensor::operator=(const Tensor&) = default;
+Tensor& Tensor::operator=(Tensor&&) noexcept = default;
+Tensor::~Tensor() = default;
+
+Tensor Tensor::from_bytes(const void* data, size_t count, DType dtype, const Shape& shape, Device device) {
+  if (static_cast<int64_t>(count) != shape.numel()) fail("tensor", count, " values were given for the shape ", shape);
+  auto storage = make_ref<Storage>(device, count * size_of(dtype));
+  backend(device).from_host(storage->data(), data, count * size_of(dtype));
+  return wrap(std::move(storage), 0, dtype, shape);
+}
+
+Tensor Tensor::wrap(Ref<Storage> storage, int64_t offset, DType dtype, const Shape& shape) {
+  if ((offset + shape.numel()) * size_of(dtype) > storage->bytes())
+    fail("tensor", name_of(dtype), shape, " at offset ", offset, " does not fit into ", storage->bytes(), " bytes");
+  auto node = make_ref<Node>();
+  node->device = storage->device();
+  node->evaluated = true;
+  node->outputs.push_back({{dtype, shape}, {std::move(storage), offset, contiguous_strides(shape)}});
+  return {std::move(node), 0};
+}
+
+const Type& Tensor::type() const {
+  if (!node_) fail("tensor", "an empty handle has no type");
+  return node_->outputs[output_].type;
+}
+
+int64_t Tensor::size(int64_t dim) const { return shape()[normalize_dim("size", dim, rank())]; }
+Device Tensor::device() const { return node_->device; }
+bool Tensor::requires_grad() const { return node_ && node_->requires_grad; }
+
+Tensor& Tensor::set_requires_grad(bool on) {
+  if (node_->op) fail("requires_grad", "the tensor is the result of ", node_->op->info().name, "; detach() it first");
+  if (on && !is_floating(dtype())) fail("requires_grad", "only floating tensors have gradients, got ", type());
+  node_->requires_grad = on;
+  return *this;
+}
+
+Tensor Tensor::detach() const {
+  const Value& v = value();
+  auto node = make_ref<Node>();
+  node->device = device();
+  node->evaluated = true;
+  node->outputs.push_back({type(), v});
+  return {std::move(node), 0};
+}
+
+bool Tensor::evaluated() const { return node_ && node_->evaluated; }
+
+const Tensor& Tensor::eval() const {
+  if (!evaluated()) ds::eval({this, 1});
+  return *this;
+}
+
+const Value& Tensor::value() const { return eval().node_->outputs[output_].value; }
+
+const void* Tensor::data() const {
+  const Value& v = value();
+  if (!v.contiguous(shape())) fail("data", type(), " has strides ", v.strides, "; call contiguous() first");
+  return v.data(dtype());
+}
+
+void Tensor::copy_to_host(void* out) const {
+  const Value& v = value();
+  size_t bytes = type().bytes();
+  if (bytes == 0) return;
+  if (v.contiguous(shape())) return backend(device()).to_host(out, v.data(dtype()), bytes);
+  Value packed = make_contiguous(v, type(), device());
+  backend(device()).to_host(out, packed.data(dtype()), bytes);
+}
+
+NoGrad::NoGrad() : before_(no_grad) { no_grad = true; }
+NoGrad::~NoGrad() { no_grad = before_; }
+bool NoGrad::active() { return no_grad; }
+
+std::vector<Tensor> apply(std::unique_ptr<const Op> op, std::vector<Tensor> inputs, Device device) {
+  const char* name = op->info().name;
+  std::vector<Type> types;
+  types.reserve(inputs.size());
+  bool grad = false;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i]) fail(name, "input ", i, " is an empty handle");
+    types.push_back(inputs[i].type());
+    grad |= inputs[i].requires_grad();
+    if (i == 0) device = inputs[0].device();
+    if (!(inputs[i].device() == device))
+      fail(name, "inputs are on different devices: ", device, " and ", inputs[i].device());
+  }
+  auto node = make_ref<Node>();
+  node->sequence = next_sequence.fetch_add(1, std::memory_order_relaxed);
+  for (Type& t : op->infer(types)) node->outputs.push_back({std::move(t), {}});
+  node->op = std::move(op);
+  node->inputs = std::move(inputs);
+  node->device = device;
+  node->requires_grad = grad && !no_grad;
+  std::vector<Tensor> out;
+  for (size_t i = 0; i < node->outputs.size(); ++i) out.emplace_back(node, static_cast<int>(i));
+  return out;
+}
+
+}  // namespace ds

@@ -1,0 +1,105 @@
+// What users call: PyTorch's names and argument order. Primitives are thin wrappers over their classes; the rest are
+// compositions. Every function throws ds::Error naming itself and the values it cannot take.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "engine/lazy/tensor.h"
+
+namespace ds {
+
+// ---- creation
+Tensor full(const Shape&, double value, DType = DType::f32, Device = {});
+inline Tensor zeros(const Shape& s, DType t = DType::f32, Device d = {}) { return full(s, 0, t, d); }
+inline Tensor ones(const Shape& s, DType t = DType::f32, Device d = {}) { return full(s, 1, t, d); }
+inline Tensor scalar(double value, DType t = DType::f32, Device d = {}) { return full({}, value, t, d); }
+Tensor arange(double start, double stop, double step = 1, DType = DType::i64, Device = {});
+// Philox streams: the same (seed, offset) gives the same numbers everywhere. A tensor uses ceil(numel/4) counters
+// (f64: ceil(numel/2)) from `offset` on.
+Tensor random_uniform(const Shape&, uint64_t seed, uint64_t offset = 0, DType = DType::f32, Device = {});
+Tensor random_normal(const Shape&, uint64_t seed, uint64_t offset = 0, DType = DType::f32, Device = {});
+
+// ---- elementwise; operands broadcast and are promoted (bool < uint8 < int32 < int64 < bfloat16 < float32 < float64)
+#define DS_UNARY(X) X(neg) X(abs) X(sign) X(exp) X(log) X(sqrt) X(rsqrt) X(sin) X(cos) X(tanh) X(sigmoid) X(relu) X(erf) \
+  X(floor) X(ceil) X(round) X(logical_not)
+#define DS_BINARY(X) X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum) X(less) X(less_equal) X(equal) X(not_equal) \
+  X(logical_and) X(logical_or)
+#define X(name) Tensor name(const Tensor& x);
+DS_UNARY(X)
+#undef X
+#define X(name) Tensor name(const Tensor& a, const Tensor& b);
+DS_BINARY(X)
+#undef X
+inline Tensor greater(const Tensor& a, const Tensor& b) { return less(b, a); }
+inline Tensor greater_equal(const Tensor& a, const Tensor& b) { return less_equal(b, a); }
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
+Tensor cast(const Tensor& x, DType);
+Tensor like(const Tensor& x, double value);  // a scalar of x's dtype and device
+inline Tensor operator-(const Tensor& x) { return neg(x); }
+#define DS_OPERATOR(op, name)                                                                    \
+  inline Tensor operator op(const Tensor& a, const Tensor& b) { return name(a, b); }              \
+  inline Tensor operator op(const Tensor& a, double b) { return name(a, like(a, b)); }            \
+  inline Tensor operator op(double a, const Tensor& b) { return name(like(b, a), b); }
+DS_OPERATOR(+, add)
+DS_OPERATOR(-, sub)
+DS_OPERATOR(*, mul)
+DS_OPERATOR(/, div)
+#undef DS_OPERATOR
+Tensor square(const Tensor& x);
+Tensor silu(const Tensor& x);
+Tensor gelu(const Tensor& x);  // exact: x Phi(x)
+
+// ---- shape
+Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape);  // one -1 is worked out
+Tensor permute(const Tensor& x, const std::vector<int64_t>& dims);
+Tensor transpose(const Tensor& x, int64_t dim0, int64_t dim1);
+Tensor broadcast_to(const Tensor& x, const Shape& shape);
+Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t step = 1);  // step > 0; clamped as Python does
+Tensor flatten(const Tensor& x, int64_t from = 0);
+Tensor squeeze(const Tensor& x, int64_t dim);
+Tensor unsqueeze(const Tensor& x, int64_t dim);
+Tensor concat(const std::vector<Tensor>& xs, int64_t dim = 0);
+Tensor contiguous(const Tensor& x);
+
+// ---- reductions; no dims: all
+Tensor sum(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);
+Tensor mean(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);
+Tensor amax(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);
+Tensor amin(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);
+Tensor prod(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);
+Tensor any(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);
+Tensor all(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);
+Tensor var(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false, double correction = 1);
+Tensor argmax(const Tensor& x, int64_t dim, bool keepdim = false);  // int64
+Tensor argmin(const Tensor& x, int64_t dim, bool keepdim = false);
+
+// ---- linear algebra, convolution
+Tensor matmul(const Tensor& a, const Tensor& b);  // (...,m,k) x (...,k,n); vectors as PyTorch treats them
+Tensor linear(const Tensor& x, const Tensor& weight /*(out,in)*/, const Tensor& bias = {});
+struct Conv2dOptions {
+  int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1, groups = 1;
+};
+Tensor conv2d(const Tensor& x /*NCHW*/, const Tensor& weight /*OIHW*/, const Tensor& bias = {}, const Conv2dOptions& = {});
+struct Pool2dOptions {
+  int64_t kernel_h = 2, kernel_w = 2, stride_h = 2, stride_w = 2, pad_h = 0, pad_w = 0;
+};
+Tensor max_pool2d(const Tensor& x, const Pool2dOptions& = {});
+Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& = {});
+
+// ---- normalisation and losses
+Tensor softmax(const Tensor& x, int64_t dim = -1);
+Tensor log_softmax(const Tensor& x, int64_t dim = -1);
+enum class Reduction : uint8_t { none, sum, mean };
+Tensor cross_entropy(const Tensor& logits /*(rows,classes)*/, const Tensor& target /*int64 (rows,)*/, Reduction = Reduction::mean);
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps = 1e-5);  // over the last dimension
+
+// ---- indexing
+Tensor take(const Tensor& x, const Tensor& index, int64_t dim);      // whole slices, index of any shape
+Tensor embedding(const Tensor& index, const Tensor& weight);         // (...) -> (...,width)
+Tensor gather(const Tensor& x, int64_t dim, const Tensor& index);    // index has x's rank
+Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);
+Tensor one_hot(const Tensor& index, int64_t classes, DType = DType::f32);
+// Zero with probability p, else scaled by 1/(1-p); the mask is the Philox stream (seed, offset).
+Tensor dropout(const Tensor& x, double p, uint64_t seed, uint64_t offset = 0);
+
+}  // namespace ds
