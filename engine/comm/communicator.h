@@ -41,7 +41,8 @@ class Work {
 };
 
 struct Options {
-  std::string_view algorithm = {};  // forced by name; empty: the cheapest that serves, by the fitted model
+  std::string_view algorithm = {};  // forced by name; empty: the cheapest that serves, by the latency-bandwidth model
+  bool deterministic = true;        // choose only among algorithms that sum in the fixed tree
 };
 
 struct Stats {
@@ -56,7 +57,8 @@ class Communicator {
   virtual int size() const = 0;
   virtual const char* transport() const = 0;
 
-  // Collective: all ranks allocate the same size in the same order.
+  // Memory for collectives; freed when the last owner lets go, and it may outlive the Communicator. Not collective: peers
+  // map it when they first meet it.
   virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
 
   // In place. Sums are taken in one fixed binary tree over ranks, ((r0+r1)+(r2+r3))+..., in every algorithm marked
@@ -68,8 +70,13 @@ class Communicator {
   // out holds size() * count elements.
   virtual void all_gather(void* out, const void* in, size_t count, DType, const Options& = {}) = 0;
   virtual void broadcast(void* data, size_t count, DType, int root, const Options& = {}) = 0;
-  virtual void send(const void* data, size_t bytes, int peer, uint32_t tag) = 0;
-  virtual void receive(void* data, size_t bytes, int peer, uint32_t tag) = 0;
+  // Messages between two ranks, matched by (peer, tag) in order; both sides name the same size, else CommError. Not ordered
+  // with collectives. Two ranks that send to each other at once use the async forms: a blocking send may wait for its
+  // receiver.
+  virtual std::unique_ptr<Work> send_async(const void* data, size_t bytes, int peer, uint32_t tag) = 0;
+  virtual std::unique_ptr<Work> receive_async(void* data, size_t bytes, int peer, uint32_t tag) = 0;
+  void send(const void* data, size_t bytes, int peer, uint32_t tag) { send_async(data, bytes, peer, tag)->wait(); }
+  void receive(void* data, size_t bytes, int peer, uint32_t tag) { receive_async(data, bytes, peer, tag)->wait(); }
   virtual void barrier() = 0;
 
   // Moves collectives under way forward without waiting; the executor calls it between ops.
@@ -87,8 +94,13 @@ class Endpoint {
   virtual std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses, double timeout_seconds = 60) = 0;
 };
 
+struct EndpointOptions {
+  bool share_memory = true;        // false: treat every peer as if it were on another host
+  std::string ucx_transports = {}; // UCX_TLS, e.g. "tcp,self"; empty: whatever UCX finds
+};
+
 // transport: "ucx", "inproc", "nccl", or "self" for a single rank. Throws CommError naming the ones that are built in.
-std::unique_ptr<Endpoint> make_endpoint(std::string_view transport);
+std::unique_ptr<Endpoint> make_endpoint(std::string_view transport, const EndpointOptions& = {});
 
 // Names of the algorithms of a collective ("all_reduce", ...), for tests, benches and `--algorithm`.
 std::vector<std::string> algorithms(std::string_view collective);
