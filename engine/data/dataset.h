@@ -46,6 +46,7 @@ struct DatasetOptions {
   int64_t limit = 0;    // use only the first N samples; 0: all
   int64_t context = 0;  // tokens: length of a sample
   int64_t vocab = 0;    // tokens: bound that every token is checked against; 0: 256 for bytes, else found by a scan
+  std::string cache;    // folder for decoded files (default_cache_folder() in decode_cache.h); empty: none
 };
 
 // "fashion_mnist": 60,000 + 10,000 images, pixels as (x / 255 - mean) / std.

@@ -2,7 +2,9 @@
 #pragma once
 #include <condition_variable>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -22,6 +24,20 @@ struct SaveResult {
   double copy_seconds = 0, write_seconds = 0;  // in save(), behind it
 };
 
+// Memory that grows and is never cleared: the pages of the last snapshot are used again.
+class Snapshot {
+ public:
+  void reserve(size_t bytes, size_t alignment);
+  char* data() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(char* p) const { std::free(p); }
+  };
+  std::unique_ptr<char, Free> data_;
+  size_t capacity_ = 0;
+};
+
 // Called on the writer's thread with this rank's encoded ShardReport. On rank 0 returns all ranks' reports once they
 // are there; elsewhere hands this one over and returns {}. It must not use the trainer's Communicator, which belongs to
 // one thread. Throws to give up.
@@ -36,7 +52,7 @@ struct WriterOptions {
   bool sharded = false;  // false: rank 0 writes everything and save() of the others does nothing; true: a shard a rank
   CollectReports collect;  // sharded; empty: through small files in the shared folder
   double collect_timeout_seconds = 120;
-  std::function<void(const SaveResult&)> done;  // on the writer's thread, after each save
+  std::function<void(const SaveResult&)> done;  // on the writer's thread, after each save; must not throw
 };
 
 class CheckpointWriter {
@@ -56,13 +72,13 @@ class CheckpointWriter {
 
  private:
   void run();
-  SaveResult write();
+  void write(SaveResult& result) const;
   std::vector<std::string> collect_through_folder(const std::string& report) const;
 
   WriterOptions options_;
   TrainingState state_;  // the snapshot: owned by save() while idle, by the thread while busy_
   std::vector<TensorView> tensors_;
-  std::vector<char> bytes_;
+  Snapshot bytes_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool busy_ = false, stop_ = false;  // under mutex_

@@ -37,14 +37,15 @@ struct FileSummary {
   uint32_t crc32c = 0;  // of all of them
 };
 
-// Writes in the order given, each tensor aligned to 64 bytes in the file; fsyncs the file (not its folder).
-// Throws IoError for a doubled name or a failed write.
+// Writes the data in descending element size, else in the order given, so that each tensor is aligned to its element;
+// fsyncs the file (not its folder). Throws IoError for a doubled name or a failed write.
 FileSummary write_safetensors(const std::string& path, std::span<const TensorView> tensors,
                               const Metadata& metadata = {});
 
 class MappedFile;
 
-// A file mapped read-only; the views point into the mapping and live as long as this.
+// A file mapped read-only; the views point into the mapping and live as long as this or a copy of it. Files of other
+// writers may hold tensors that are not aligned to their element: copy them out.
 class SafetensorsFile {
  public:
   // Throws IoError when anything disagrees: header length (at most 100 MB), JSON, dtype, shape, offsets outside the
