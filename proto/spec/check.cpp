@@ -1,0 +1,179 @@
+// The rules of a spec: what the table says of each field, and what several fields must agree on.
+#include <algorithm>
+#include <bit>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "proto/spec/fields.h"
+#include "proto/spec/job_spec.h"
+#include "proto/spec/nearest.h"
+
+namespace ds::spec {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using Problems = std::vector<Problem>;
+
+std::string outside(const Field& field, double value, const std::string& shown) {
+  const auto answer = [&](const char* what, double limit) {
+    return absl::StrCat(shown, " is not allowed; ", what, " ", show(limit));
+  };
+  if (value < field.least && !field.above_least) return answer("the least is", field.least);
+  if (value <= field.least && field.above_least) return answer("it must be greater than", field.least);
+  if (value > field.most && !field.below_most) return answer("the most is", field.most);
+  if (value >= field.most && field.below_most) return answer("it must be less than", field.most);
+  if (value != value) return absl::StrCat(shown, " is not a number");
+  return "";
+}
+
+void check_choice(const Field& field, const Slot& slot, Problems* problems) {
+  const std::string& value = slot.owner->GetReflection()->GetString(*slot.owner, slot.descriptor);
+  const std::vector<std::string> choices = absl::StrSplit(field.choices, '|');
+  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return;
+  const std::string meant = nearest(value, choices);
+  problems->push_back(
+      {std::string(field.path), absl::StrCat(quoted(value), " is not one of ", absl::StrJoin(choices, ", "),
+                                             meant.empty() ? "" : absl::StrCat("; did you mean ", meant, "?"))});
+}
+
+void check_range(const Field& field, const Slot& slot, Problems* problems) {
+  const bool list = slot.descriptor->is_repeated();
+  const int size = list ? slot.owner->GetReflection()->FieldSize(*slot.owner, slot.descriptor) : 1;
+  for (int i = 0; i < size; ++i) {
+    const std::string shown = show(slot, i);
+    double value = 0;
+    (void)absl::SimpleAtod(shown, &value);
+    if (std::string text = outside(field, value, shown); !text.empty())
+      problems->push_back({absl::StrCat(field.path, list ? absl::StrCat("[", i, "]") : ""), std::move(text)});
+  }
+}
+
+bool is_number(const FieldDescriptor* d) {
+  return d->cpp_type() != FieldDescriptor::CPPTYPE_STRING && d->cpp_type() != FieldDescriptor::CPPTYPE_BOOL;
+}
+
+void check_field(const v1::JobSpec& spec, const Field& field, Problems* problems) {
+  const Slot slot = look(spec, field.path);
+  const bool belongs = holds(spec, field.only);
+  if (!is_set(slot)) {
+    const bool needed = field.need == Need::kRequired || (belongs && !field.fallback.empty() && field.least > 0);
+    if (needed && field.choices.empty()) problems->push_back({std::string(field.path), "is missing"});
+    if (needed && !field.choices.empty())
+      problems->push_back({std::string(field.path), absl::StrCat("is missing; give one of ",
+                                                                 absl::StrReplaceAll(field.choices, {{"|", ", "}}))});
+    return;
+  }
+  if (!belongs) {
+    problems->push_back({std::string(field.path), absl::StrCat("is used only where ", field.only.path, " is ",
+                                                               field.only.value, "; remove it")});
+  } else if (!field.choices.empty()) {
+    check_choice(field, slot, problems);
+  } else if (is_number(slot.descriptor)) {
+    check_range(field, slot, problems);
+  }
+}
+
+// A name in the allowed letters that is nearest to `name`.
+std::string tidy_name(absl::string_view name) {
+  std::string out;
+  for (const char c : name.substr(0, 63)) out.push_back(absl::ascii_isalnum(c) || c == '_' || c == '.' ? c : '-');
+  const size_t first = out.find_first_not_of("-_.");
+  return first == out.npos ? "job" : out.substr(first);
+}
+
+void check_name(const v1::JobSpec& spec, Problems* problems) {
+  const std::string& name = spec.name();
+  if (name.empty() || tidy_name(name) == name) return;
+  problems->push_back({"name", absl::StrCat(quoted(name),
+                                            " is not allowed; use at most 63 letters, digits, -, _ and ., beginning "
+                                            "with a letter or digit, such as ",
+                                            tidy_name(name))});
+}
+
+// The multiple of `step` nearest to `value`, at least `step`.
+int64_t nearest_multiple(int64_t value, int64_t step) { return std::max<int64_t>(1, (value + step / 2) / step) * step; }
+
+bool has_problem(const Problems& problems, absl::string_view path) {
+  return std::any_of(problems.begin(), problems.end(), [&](const Problem& p) { return p.path == path; });
+}
+
+// A batch must be cut into equal parts: one a rank, and in deterministic training one a virtual shard.
+void check_batch(const v1::JobSpec& spec, Problems* problems) {
+  const int64_t ranks = spec.strategy().data_parallel(), batch = spec.train().batch_size();
+  const int64_t shards = spec.train().virtual_shards();
+  for (const char* path : {"strategy.data_parallel", "train.batch_size", "train.virtual_shards"})
+    if (has_problem(*problems, path)) return;
+  if (!spec.train().deterministic()) {
+    if (batch % ranks != 0)
+      problems->push_back(
+          {"train.batch_size", absl::StrCat(batch, " is not divisible by strategy.data_parallel ", ranks,
+                                            "; the nearest that is: ", nearest_multiple(batch, ranks))});
+    return;
+  }
+  const auto power = [](int64_t n) { return std::has_single_bit(static_cast<uint64_t>(n)); };
+  if (!power(ranks)) {
+    const int64_t below = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(ranks)));
+    problems->push_back({"strategy.data_parallel",
+                         absl::StrCat(ranks, " is not a power of two, as train.deterministic needs; the nearest are ",
+                                      below, " and ", below * 2)});
+  } else if (!power(shards) || shards % ranks != 0) {
+    const int64_t meant = std::max<int64_t>(ranks, std::bit_ceil(static_cast<uint64_t>(shards)));
+    problems->push_back(
+        {"train.virtual_shards", absl::StrCat(shards, " is not a power of two that strategy.data_parallel ", ranks,
+                                              " divides; the nearest that is: ", meant)});
+  } else if (batch % shards != 0) {
+    problems->push_back({"train.batch_size", absl::StrCat(batch, " is not divisible by train.virtual_shards ", shards,
+                                                          "; the nearest that is: ", nearest_multiple(batch, shards))});
+  }
+}
+
+void check_model(const v1::JobSpec& spec, Problems* problems) {
+  const v1::ModelSpec& model = spec.model();
+  const std::string needs = model.family() == "gpt" ? "tokens" : "fashion_mnist";
+  const bool known = model.family() == "gpt" || model.family() == "mlp" || model.family() == "cnn";
+  const std::string& dataset = spec.data().dataset();
+  if (known && (dataset == "tokens" || dataset == "fashion_mnist") && dataset != needs)
+    problems->push_back({"data.dataset", absl::StrCat(quoted(dataset), " does not fit model.family ", model.family(),
+                                                      "; use ", needs)});
+  if (dataset == "tokens" && spec.data().path().empty())
+    problems->push_back({"data.path", "is missing; dataset tokens needs the path of its token file"});
+  if (model.family() == "gpt" && !has_problem(*problems, "model.heads") && model.width() % model.heads() != 0)
+    problems->push_back(
+        {"model.width", absl::StrCat(model.width(), " is not divisible by model.heads ", model.heads(),
+                                     "; the nearest that is: ", nearest_multiple(model.width(), model.heads()))});
+}
+
+void check_schedule(const v1::JobSpec& spec, Problems* problems) {
+  const double lr = spec.train().optimizer().lr(), min_lr = spec.train().schedule().min_lr();
+  if (lr > 0 && min_lr > lr)
+    problems->push_back(
+        {"train.schedule.min_lr", absl::StrCat(show(min_lr), " is above train.optimizer.lr; the most is ", show(lr))});
+}
+
+}  // namespace
+
+std::vector<Problem> check(const v1::JobSpec& spec) {
+  Problems problems;
+  for (const Field& field : fields()) check_field(spec, field, &problems);
+  check_name(spec, &problems);
+  check_model(spec, &problems);
+  check_batch(spec, &problems);
+  check_schedule(spec, &problems);
+  return problems;
+}
+
+void fill_defaults(v1::JobSpec& spec) {
+  for (const Field& field : fields()) {
+    if (field.fallback.empty() || is_set(look(spec, field.path))) continue;
+    if (!holds(spec, field.only) || !holds(spec, field.fallback_only)) continue;
+    const FieldDescriptor* descriptor = nullptr;
+    google::protobuf::Message* owner = owner_of(spec, field.path, &descriptor);
+    for (absl::string_view text : absl::StrSplit(field.fallback, ", ")) set_from_text(owner, descriptor, text, true);
+  }
+}
+
+}  // namespace ds::spec

@@ -1,0 +1,72 @@
+// The table of fields: what the messages of job.proto do not say about a job file.
+#pragma once
+
+#include <limits>
+#include <span>
+#include <string>
+
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "ds/v1/job.pb.h"
+
+namespace ds::spec {
+
+// Holds where the field at `path` has the value `value`; an empty path always holds.
+struct Condition {
+  absl::string_view path;
+  absl::string_view value;
+};
+
+enum class Need { kOptional, kRequired };
+
+// One leaf of JobSpec. The type is the proto's; the rest is here. For a list, the range is that of each element.
+struct Field {
+  absl::string_view path;
+  absl::string_view doc;
+  absl::string_view fallback = "";  // default as it would stand in the file; lists without brackets; "": none
+  double least = -std::numeric_limits<double>::infinity();
+  double most = std::numeric_limits<double>::infinity();
+  bool above_least = false;        // `least` itself is not allowed
+  bool below_most = false;         // `most` itself is not allowed
+  absl::string_view choices = "";  // "a|b|c"
+  Condition only = {};             // the field belongs to this case, and must not be set in another
+  Condition fallback_only = {};    // the default is given in this case only
+  Need need = Need::kOptional;
+};
+
+std::span<const Field> fields();
+const Field* find_field(absl::string_view path);
+
+// A field of a message, found by its path. `owner` is null where a parent message is not set.
+struct Slot {
+  const google::protobuf::Message* owner = nullptr;
+  const google::protobuf::FieldDescriptor* descriptor = nullptr;
+};
+Slot look(const v1::JobSpec& spec, absl::string_view path);
+google::protobuf::Message* owner_of(v1::JobSpec& spec, absl::string_view path,
+                                    const google::protobuf::FieldDescriptor** descriptor);
+
+bool is_set(const Slot& slot);
+bool holds(const v1::JobSpec& spec, const Condition& condition);
+
+// The value of a scalar (or of element `index` of a list) as it would stand in a file; strings in quotes.
+std::string show(const Slot& slot, int index = 0);
+std::string show(double value);
+std::string quoted(absl::string_view text);
+
+// Sets a scalar, or appends to a list, from its text. `plain`: not in quotes, so a number may be read.
+// Returns what was expected ("an integer") if the text is not of the type, else "".
+std::string set_from_text(google::protobuf::Message* owner, const google::protobuf::FieldDescriptor* descriptor,
+                          absl::string_view text, bool plain);
+
+// One thing wrong with a job file.
+struct Problem {
+  std::string path;  // where
+  std::string text;  // what, without the path
+  int line = 0;      // 1-based; 0: not known
+};
+// Ranges, choices, needs, and the rules that join several fields.
+std::vector<Problem> check(const v1::JobSpec& spec);
+
+}  // namespace ds::spec

@@ -1,0 +1,31 @@
+// The job file: YAML (or JSON, which is YAML) to v1::JobSpec and back, and the rules a spec must obey.
+// Everything comes from one table of fields (fields.h): keys, types, ranges, defaults, error texts, docs/job-file.md.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ds/v1/job.pb.h"
+
+namespace ds::spec {
+
+// Reads a job file, fills the defaults and validates. `name`, if given, stands in for the file's `name`.
+// Error: InvalidArgument; one line a problem, all of them, in the order of the file, each with line number, path, value
+// and the nearest thing that is allowed: `line 4: train.batch_sise: unknown key; did you mean train.batch_size?`
+absl::StatusOr<v1::JobSpec> parse_job(std::string_view yaml_or_json, std::string_view name = {});
+
+// Gives every field that is not set its default. A field for which 0 means something keeps an explicit 0.
+void fill_defaults(v1::JobSpec& spec);
+
+// Checks a spec (with its defaults filled). Error: InvalidArgument, one line a problem, as above without line numbers.
+absl::Status validate(const v1::JobSpec& spec);
+
+// The spec as a JSON document that parse_job() reads back to an equal spec. `indent` < 0: one line.
+std::string to_json(const v1::JobSpec& spec, int indent = 2);
+
+// The page docs/job-file.md, from the table of fields.
+std::string schema_markdown();
+
+}  // namespace ds::spec

@@ -1,0 +1,163 @@
+// Fields of JobSpec by path, through protobuf's reflection.
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "proto/spec/fields.h"
+
+namespace ds::spec {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+template <class Int>
+std::string set_integer(absl::string_view text, bool plain, Int* value) {
+  if (plain && absl::SimpleAtoi(text, value)) return "";
+  // Digits only, yet not read: outside the type. Say the limit rather than "an integer".
+  absl::string_view digits = text;
+  if (!digits.empty() && digits.front() == '-') digits.remove_prefix(1);
+  const bool number = plain && !digits.empty() && digits.find_first_not_of("0123456789") == digits.npos;
+  if (!number) return "an integer";
+  return text.front() == '-' ? absl::StrCat("an integer of at least ", std::numeric_limits<Int>::min())
+                             : absl::StrCat("an integer of at most ", std::numeric_limits<Int>::max());
+}
+
+template <class T, class Set, class Add>
+void store(const FieldDescriptor* descriptor, T&& value, Set set, Add add) {
+  if (descriptor->is_repeated()) {
+    add(std::forward<T>(value));
+  } else {
+    set(std::forward<T>(value));
+  }
+}
+
+}  // namespace
+
+Slot look(const v1::JobSpec& spec, absl::string_view path) {
+  const Message* owner = &spec;
+  const FieldDescriptor* descriptor = nullptr;
+  for (absl::string_view part : absl::StrSplit(path, '.')) {
+    if (descriptor != nullptr && owner != nullptr) {
+      const auto* reflection = owner->GetReflection();
+      owner = reflection->HasField(*owner, descriptor) ? &reflection->GetMessage(*owner, descriptor) : nullptr;
+    }
+    const auto* type = descriptor == nullptr ? spec.GetDescriptor() : descriptor->message_type();
+    descriptor = type->FindFieldByName(std::string(part));
+    if (descriptor == nullptr) return {};
+  }
+  return {owner, descriptor};
+}
+
+Message* owner_of(v1::JobSpec& spec, absl::string_view path, const FieldDescriptor** descriptor) {
+  Message* owner = &spec;
+  *descriptor = nullptr;
+  for (absl::string_view part : absl::StrSplit(path, '.')) {
+    if (*descriptor != nullptr) owner = owner->GetReflection()->MutableMessage(owner, *descriptor);
+    *descriptor = owner->GetDescriptor()->FindFieldByName(std::string(part));
+  }
+  return owner;
+}
+
+bool is_set(const Slot& slot) {
+  if (slot.owner == nullptr) return false;
+  const auto* reflection = slot.owner->GetReflection();
+  return slot.descriptor->is_repeated() ? reflection->FieldSize(*slot.owner, slot.descriptor) > 0
+                                        : reflection->HasField(*slot.owner, slot.descriptor);
+}
+
+bool holds(const v1::JobSpec& spec, const Condition& condition) {
+  if (condition.path.empty()) return true;
+  const Slot slot = look(spec, condition.path);
+  if (!is_set(slot)) return false;
+  const std::string value = show(slot);
+  return value == condition.value || value == quoted(condition.value);
+}
+
+std::string quoted(absl::string_view text) {
+  constexpr size_t kLongest = 80;
+  const bool cut = text.size() > kLongest;
+  return absl::StrCat("\"", absl::Utf8SafeCEscape(text.substr(0, kLongest)), cut ? "..." : "", "\"");
+}
+
+std::string show(double value) {
+  char text[40];
+  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  return std::string(text, end);
+}
+
+std::string show(const Slot& slot, int index) {
+  const Message& m = *slot.owner;
+  const auto* r = m.GetReflection();
+  const FieldDescriptor* d = slot.descriptor;
+  const bool list = d->is_repeated();
+  switch (d->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return absl::StrCat(list ? r->GetRepeatedInt32(m, d, index) : r->GetInt32(m, d));
+    case FieldDescriptor::CPPTYPE_INT64:
+      return absl::StrCat(list ? r->GetRepeatedInt64(m, d, index) : r->GetInt64(m, d));
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return absl::StrCat(list ? r->GetRepeatedUInt64(m, d, index) : r->GetUInt64(m, d));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return show(list ? r->GetRepeatedDouble(m, d, index) : r->GetDouble(m, d));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return (list ? r->GetRepeatedBool(m, d, index) : r->GetBool(m, d)) ? "true" : "false";
+    case FieldDescriptor::CPPTYPE_STRING:
+      return quoted(list ? r->GetRepeatedString(m, d, index) : r->GetString(m, d));
+    default:
+      return "";
+  }
+}
+
+std::string set_from_text(Message* m, const FieldDescriptor* d, absl::string_view text, bool plain) {
+  const auto* r = m->GetReflection();
+  std::string expected;
+  switch (d->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32: {
+      int32_t v = 0;
+      if (expected = set_integer(text, plain, &v); !expected.empty()) return expected;
+      store(
+          d, v, [&](auto x) { r->SetInt32(m, d, x); }, [&](auto x) { r->AddInt32(m, d, x); });
+      return "";
+    }
+    case FieldDescriptor::CPPTYPE_INT64: {
+      int64_t v = 0;
+      if (expected = set_integer(text, plain, &v); !expected.empty()) return expected;
+      store(
+          d, v, [&](auto x) { r->SetInt64(m, d, x); }, [&](auto x) { r->AddInt64(m, d, x); });
+      return "";
+    }
+    case FieldDescriptor::CPPTYPE_UINT64: {
+      uint64_t v = 0;
+      if (expected = set_integer(text, plain, &v); !expected.empty()) return expected;
+      store(
+          d, v, [&](auto x) { r->SetUInt64(m, d, x); }, [&](auto x) { r->AddUInt64(m, d, x); });
+      return "";
+    }
+    case FieldDescriptor::CPPTYPE_DOUBLE: {
+      double v = 0;
+      if (!plain || !absl::SimpleAtod(text, &v) || !std::isfinite(v)) return "a number";
+      store(
+          d, v, [&](auto x) { r->SetDouble(m, d, x); }, [&](auto x) { r->AddDouble(m, d, x); });
+      return "";
+    }
+    case FieldDescriptor::CPPTYPE_BOOL:
+      if (!plain || (text != "true" && text != "false")) return "true or false";
+      store(
+          d, text == "true", [&](auto x) { r->SetBool(m, d, x); }, [&](auto x) { r->AddBool(m, d, x); });
+      return "";
+    case FieldDescriptor::CPPTYPE_STRING:
+      store(
+          d, std::string(text), [&](auto x) { r->SetString(m, d, std::move(x)); },
+          [&](auto x) { r->AddString(m, d, std::move(x)); });
+      return "";
+    default:
+      return "a mapping";
+  }
+}
+
+}  // namespace ds::spec

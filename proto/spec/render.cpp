@@ -1,0 +1,110 @@
+// A spec as JSON, and the table of fields as a page.
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "proto/spec/fields.h"
+#include "proto/spec/job_spec.h"
+
+namespace ds::spec {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using Json = nlohmann::ordered_json;
+
+Json scalar(const Slot& slot, int index) {
+  const auto* r = slot.owner->GetReflection();
+  if (slot.descriptor->cpp_type() == FieldDescriptor::CPPTYPE_STRING)
+    return slot.descriptor->is_repeated() ? r->GetRepeatedString(*slot.owner, slot.descriptor, index)
+                                          : r->GetString(*slot.owner, slot.descriptor);
+  return Json::parse(show(slot, index), nullptr, false);
+}
+
+Json value_of(const Slot& slot) {
+  if (!slot.descriptor->is_repeated()) return scalar(slot, 0);
+  Json list = Json::array();
+  for (int i = 0; i < slot.owner->GetReflection()->FieldSize(*slot.owner, slot.descriptor); ++i)
+    list.push_back(scalar(slot, i));
+  return list;
+}
+
+std::string type_name(const FieldDescriptor* d) {
+  static const char* const kNames[] = {"",       "integer",       "integer", "integer >= 0", "integer >= 0", "number",
+                                       "number", "true or false", "",        "text"};
+  const std::string name = kNames[d->cpp_type()];
+  return d->is_repeated() ? absl::StrCat("list of ", name, "s") : name;
+}
+
+std::string range_of(const Field& field) {
+  if (!field.choices.empty()) return absl::StrCat("`", absl::StrReplaceAll(field.choices, {{"|", "`, `"}}), "`");
+  std::string out;
+  if (field.least > -1e300) out = absl::StrCat(field.above_least ? "> " : ">= ", show(field.least));
+  if (field.most < 1e300)
+    absl::StrAppend(&out, out.empty() ? "" : ", ", field.below_most ? "< " : "<= ", show(field.most));
+  return out;
+}
+
+std::string default_of(const Field& field, bool list) {
+  if (field.need == Need::kRequired) return "required";
+  if (field.fallback.empty()) return "";
+  const std::string text = list ? absl::StrCat("`[", field.fallback, "]`") : absl::StrCat("`", field.fallback, "`");
+  return field.fallback_only.path.empty() ? text : absl::StrCat(text, " (", field.fallback_only.value, ")");
+}
+
+constexpr char kHead[] = R"(# The job file
+
+YAML, or JSON. Made from the table in `proto/spec/fields.cpp` by `dsctl job schema`; a test compares the two.
+
+```yaml
+name: fashion-mnist
+model: {family: mlp, hidden: [512, 256]}
+data: {dataset: fashion_mnist}
+train: {epochs: 5, batch_size: 128, seed: 7, optimizer: {name: adamw, lr: 0.001}}
+strategy: {data_parallel: 2}
+checkpoint: {every_steps: 200, keep: 2}
+```
+
+A key that is not below is refused, with the nearest one named. All that is wrong with a file is said at once.
+
+| key | type | allowed | default | only where | meaning |
+|---|---|---|---|---|---|
+)";
+
+constexpr char kTail[] = R"(
+## Rules that join keys
+- `train.batch_size` is the batch of all ranks together: a multiple of `strategy.data_parallel`.
+- With `train.deterministic`, `train.virtual_shards` is a power of two, a multiple of `strategy.data_parallel` and a
+  divisor of `train.batch_size`. The batch is summed over the shards in a fixed tree, so that every number of ranks
+  gives the same bits. Runs with different `virtual_shards` may differ in rounding.
+- `mlp` and `cnn` train on `fashion_mnist`, `gpt` on `tokens`, which needs `data.path`.
+- `model.width` is a multiple of `model.heads`; `train.schedule.min_lr` is at most `train.optimizer.lr`.
+)";
+
+}  // namespace
+
+std::string to_json(const v1::JobSpec& spec, int indent) {
+  Json document = Json::object();
+  for (const Field& field : fields()) {
+    const Slot slot = look(spec, field.path);
+    if (!is_set(slot)) continue;
+    Json* at = &document;
+    for (absl::string_view part : absl::StrSplit(field.path, '.')) at = &(*at)[std::string(part)];
+    *at = value_of(slot);
+  }
+  return document.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string schema_markdown() {
+  std::string page = kHead;
+  for (const Field& field : fields()) {
+    const FieldDescriptor* descriptor = look(v1::JobSpec(), field.path).descriptor;
+    const std::string only =
+        field.only.path.empty() ? "" : absl::StrCat("`", field.only.path, "` is `", field.only.value, "`");
+    absl::StrAppend(&page, "| `", field.path, "` | ", type_name(descriptor), " | ", range_of(field), " | ",
+                    default_of(field, descriptor->is_repeated()), " | ", only, " | ", field.doc, " |\n");
+  }
+  return page + kTail;
+}
+
+}  // namespace ds::spec
