@@ -17,8 +17,8 @@ struct Device {
   DeviceKind kind = DeviceKind::cpu;
   int index = 0;
   bool operator==(const Device&) const = default;
-  std::string str() const;                 // cpu:0
-  static Device parse(std::string_view);   // "cpu", "cuda:1", "null"; throws Error naming what is allowed
+  std::string str() const;                // cpu:0
+  static Device parse(std::string_view);  // "cpu", "cuda:1", "null"; throws Error naming what is allowed
 };
 std::ostream& operator<<(std::ostream&, const Device&);
 

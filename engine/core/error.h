@@ -10,7 +10,8 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// fail("matmul", "inner dimensions differ: got ", a, " x ", b) throws "[matmul] inner dimensions differ: got (64,784) x (256,10)"
+// fail("matmul", "inner dimensions differ: got ", a, " x ", b) throws "[matmul] inner dimensions differ: got (64,784) x
+// (256,10)"
 template <class... A>
 [[noreturn]] void fail(const char* op, const A&... parts) {
   std::ostringstream s;

@@ -1,5 +1,5 @@
-// Intrusive reference counting: one word in the object, no control block; the count is readable, which the executor uses
-// to see whether a buffer may be written in place.
+// Intrusive reference counting: one word in the object, no control block; the count is readable, which the executor
+// uses to see whether a buffer may be written in place.
 #pragma once
 #include <atomic>
 #include <cstdint>

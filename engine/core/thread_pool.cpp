@@ -23,12 +23,12 @@ ThreadPool::~ThreadPool() {
   }
   wake_.notify_all();
   for (auto& w : workers_) w.join();
-  std::free(scratch_);
 }
 
 void ThreadPool::parallel_for(int64_t n, int64_t grain, kernels::FunctionRef<void(int64_t, int64_t)> body) {
   if (n <= 0) return;
-  if (n <= grain || workers_.empty()) return body(0, n);
+  std::unique_lock use(use_, std::defer_lock);
+  if (n <= grain || workers_.empty() || !use.try_lock()) return body(0, n);
   Job job{&body, n, std::max(grain, (n + threads() - 1) / threads()), {}, {}, {}};
   busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
   job_.store(&job, std::memory_order_relaxed);
@@ -39,8 +39,10 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, kernels::FunctionRef<voi
   }
   run(job);
   for (int spins = 0; busy_.load(std::memory_order_acquire) > 0;)
-    if (++spins < kSpins) _mm_pause();
-    else std::this_thread::yield();
+    if (++spins < kSpins)
+      _mm_pause();
+    else
+      std::this_thread::yield();
   if (job.error) std::rethrow_exception(job.error);
 }
 
@@ -60,7 +62,7 @@ void ThreadPool::run(Job& job) {
 void ThreadPool::worker() {
   uint64_t seen = 0;
   for (;;) {
-    for (int spins = 0; epoch_.load(std::memory_order_acquire) == seen; ) {
+    for (int spins = 0; epoch_.load(std::memory_order_acquire) == seen;) {
       if (++spins < kSpins) {
         _mm_pause();
         continue;
@@ -78,13 +80,19 @@ void ThreadPool::worker() {
 }
 
 void* ThreadPool::scratch(size_t bytes) {
-  if (bytes > scratch_bytes_) {
-    std::free(scratch_);
-    scratch_bytes_ = (bytes + bytes / 4 + 4095) / 4096 * 4096;
-    scratch_ = std::aligned_alloc(4096, scratch_bytes_);
-    if (!scratch_) throw std::bad_alloc();
+  struct Buffer {
+    void* data = nullptr;
+    size_t bytes = 0;
+    ~Buffer() { std::free(data); }
+  };
+  thread_local Buffer buffer;
+  if (bytes > buffer.bytes) {
+    std::free(buffer.data);
+    buffer.bytes = (bytes + bytes / 4 + 4095) / 4096 * 4096;
+    buffer.data = std::aligned_alloc(4096, buffer.bytes);
+    if (!buffer.data) throw std::bad_alloc();
   }
-  return scratch_;
+  return buffer.data;
 }
 
 }  // namespace ds

@@ -1,4 +1,5 @@
-// The threads of the cpu device. The caller is one of them; workers spin briefly for the next piece of work, then sleep.
+// The threads of the cpu device. The caller is one of them; workers spin briefly for the next piece of work, then
+// sleep.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -18,7 +19,7 @@ class ThreadPool final : public kernels::Context {
   ~ThreadPool() override;
   int threads() const override { return static_cast<int>(workers_.size()) + 1; }
   void parallel_for(int64_t n, int64_t grain, kernels::FunctionRef<void(int64_t, int64_t)> body) override;
-  void* scratch(size_t bytes) override;
+  void* scratch(size_t bytes) override;  // one buffer a calling thread
 
  private:
   struct Job {
@@ -39,8 +40,7 @@ class ThreadPool final : public kernels::Context {
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
   std::condition_variable wake_;
-  void* scratch_ = nullptr;
-  size_t scratch_bytes_ = 0;
+  std::mutex use_;  // one job at a time: a second caller runs its own inline
 };
 
 }  // namespace ds

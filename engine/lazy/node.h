@@ -26,7 +26,7 @@ struct Node final : RefCounted {
   Device device;
   bool requires_grad = false;
   bool evaluated = false;
-  uint64_t sequence = 0;            // order of creation: the program's own order
+  uint64_t sequence = 0;             // order of creation: the program's own order
   std::shared_ptr<Pending> pending;  // outputs are still under way
 
   // Scratch of the trace under way; meaningful while `mark` is its number.

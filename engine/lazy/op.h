@@ -14,7 +14,9 @@ enum class OpKind : uint8_t {
 #define OP(Class, name, category) Class,
 #include "engine/ops/ops.def"
 };
-enum class Category : uint8_t { elementwise, view, compute, random, communication };
+// unary and binary are elementwise; `elementwise` are the others of that kind.
+enum class Category : uint8_t { unary, binary, elementwise, view, constant, compute, random, communication };
+inline bool is_elementwise(Category c) { return c <= Category::elementwise; }
 
 struct OpInfo {
   const char* name;
@@ -35,6 +37,7 @@ class Execution {
  public:
   virtual ~Execution() = default;
   virtual Backend& backend() = 0;
+  virtual Device output_device() const = 0;
   virtual const Type& input_type(int i) const = 0;
   virtual const Type& output_type(int i) const = 0;
   virtual const Value& input(int i) = 0;
@@ -73,10 +76,10 @@ class Primitive : public Op {
 };
 
 // Appends a node. Throws what infer throws, and Error when the inputs are on different devices.
-std::vector<Tensor> apply(std::unique_ptr<const Op> op, std::vector<Tensor> inputs, Device device = {});
+std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inputs, Device device = {});
 template <class O, class... A>
 Tensor apply1(std::vector<Tensor> inputs, A&&... attributes) {
-  return apply(std::make_unique<O>(std::forward<A>(attributes)...), std::move(inputs))[0];
+  return append(std::make_unique<O>(std::forward<A>(attributes)...), std::move(inputs))[0];
 }
 
 }  // namespace ds

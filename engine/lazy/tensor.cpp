@@ -10,7 +10,7 @@ namespace ds {
 namespace {
 thread_local bool no_grad = false;
 std::atomic<uint64_t> next_sequence{1};
-}
+}  // namespace
 
 std::ostream& operator<<(std::ostream& out, const Type& t) { return out << name_of(t.dtype) << t.shape; }
 
@@ -118,7 +118,7 @@ NoGrad::NoGrad() : before_(no_grad) { no_grad = true; }
 NoGrad::~NoGrad() { no_grad = before_; }
 bool NoGrad::active() { return no_grad; }
 
-std::vector<Tensor> apply(std::unique_ptr<const Op> op, std::vector<Tensor> inputs, Device device) {
+std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inputs, Device device) {
   const char* name = op->info().name;
   std::vector<Type> types;
   types.reserve(inputs.size());

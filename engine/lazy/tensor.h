@@ -47,9 +47,9 @@ class Tensor {
   Tensor detach() const;               // the same value, outside of autograd
 
   bool evaluated() const;
-  const Tensor& eval() const;   // computes this one
-  const Value& value() const;   // evaluates; the strided view
-  const void* data() const;     // evaluates; contiguous elements on the device. Throws Error when strided
+  const Tensor& eval() const;  // computes this one
+  const Value& value() const;  // evaluates; the strided view
+  const void* data() const;    // evaluates; contiguous elements on the device. Throws Error when strided
   template <class T>
   std::vector<T> to_vector() const {  // evaluates; row-major, throws Error when T is not the dtype
     if (dtype_of<T> != dtype()) fail("to_vector", "asked for ", name_of(dtype_of<T>), ", the tensor is ", type());

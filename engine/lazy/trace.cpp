@@ -68,7 +68,8 @@ class ShapeNumbers {
 
 void add_outputs(const Node& n, ShapeNumbers& shapes, Hasher& h) {
   for (auto& o : n.outputs) {
-    h.add(static_cast<uint64_t>(o.type.dtype) | static_cast<uint64_t>(o.type.shape.rank()) << 8 | shapes.of(o.type.shape) << 16);
+    h.add(static_cast<uint64_t>(o.type.dtype) | static_cast<uint64_t>(o.type.shape.rank()) << 8 |
+          shapes.of(o.type.shape) << 16);
   }
 }
 
@@ -91,7 +92,8 @@ Trace make_trace(std::span<const Tensor> roots) {
     const Node& n = *trace.nodes[i];
     h.add(static_cast<uint64_t>(n.op->kind()) | static_cast<uint64_t>(trace.keep[i]) << 8 | n.inputs.size() << 16);
     for (const Tensor& input : n.inputs)
-      h.add(input.node()->index << 1 | static_cast<uint64_t>(input.node()->evaluated) | static_cast<uint64_t>(input.output()) << 40);
+      h.add(input.node()->index << 1 | static_cast<uint64_t>(input.node()->evaluated) |
+            static_cast<uint64_t>(input.output()) << 40);
     add_outputs(n, shapes, h);
   }
   h.store(trace.hash);

@@ -12,13 +12,20 @@ constexpr double kFlops[] = {
 // bool < uint8 < int32 < int64 < bfloat16 < float32 < float64
 int promotion_rank(DType t) {
   switch (t) {
-    case DType::boolean: return 0;
-    case DType::u8: return 1;
-    case DType::i32: return 2;
-    case DType::i64: return 3;
-    case DType::bf16: return 4;
-    case DType::f32: return 5;
-    case DType::f64: return 6;
+    case DType::boolean:
+      return 0;
+    case DType::u8:
+      return 1;
+    case DType::i32:
+      return 2;
+    case DType::i64:
+      return 3;
+    case DType::bf16:
+      return 4;
+    case DType::f32:
+      return 5;
+    case DType::f64:
+      return 6;
   }
   return 0;
 }
@@ -75,43 +82,18 @@ Grads Cast::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
   return {is_floating(in[0].dtype()) ? cast(grads[0], in[0].dtype()) : Tensor()};
 }
 
-#define DS_UNARY_FUNCTION(name, Class) \
+#define DS_DEFINE_unary(Class, name) \
   Tensor name(const Tensor& x) { return apply1<Class>({x}); }
-DS_UNARY_FUNCTION(neg, Neg)
-DS_UNARY_FUNCTION(abs, Abs)
-DS_UNARY_FUNCTION(sign, Sign)
-DS_UNARY_FUNCTION(exp, Exp)
-DS_UNARY_FUNCTION(log, Log)
-DS_UNARY_FUNCTION(sqrt, Sqrt)
-DS_UNARY_FUNCTION(rsqrt, Rsqrt)
-DS_UNARY_FUNCTION(sin, Sin)
-DS_UNARY_FUNCTION(cos, Cos)
-DS_UNARY_FUNCTION(tanh, Tanh)
-DS_UNARY_FUNCTION(sigmoid, Sigmoid)
-DS_UNARY_FUNCTION(relu, Relu)
-DS_UNARY_FUNCTION(erf, Erf)
-DS_UNARY_FUNCTION(floor, Floor)
-DS_UNARY_FUNCTION(ceil, Ceil)
-DS_UNARY_FUNCTION(round, Round)
-DS_UNARY_FUNCTION(logical_not, LogicalNot)
-#undef DS_UNARY_FUNCTION
-
-#define DS_BINARY_FUNCTION(name, Class) \
+#define DS_DEFINE_binary(Class, name) \
   Tensor name(const Tensor& a, const Tensor& b) { return binary<Class>(a, b); }
-DS_BINARY_FUNCTION(add, Add)
-DS_BINARY_FUNCTION(sub, Sub)
-DS_BINARY_FUNCTION(mul, Mul)
-DS_BINARY_FUNCTION(div, Div)
-DS_BINARY_FUNCTION(pow, Pow)
-DS_BINARY_FUNCTION(maximum, Maximum)
-DS_BINARY_FUNCTION(minimum, Minimum)
-DS_BINARY_FUNCTION(less, Less)
-DS_BINARY_FUNCTION(less_equal, LessEqual)
-DS_BINARY_FUNCTION(equal, Equal)
-DS_BINARY_FUNCTION(not_equal, NotEqual)
-DS_BINARY_FUNCTION(logical_and, LogicalAnd)
-DS_BINARY_FUNCTION(logical_or, LogicalOr)
-#undef DS_BINARY_FUNCTION
+#define DS_DEFINE_elementwise(Class, name)
+#define DS_DEFINE_view(Class, name)
+#define DS_DEFINE_constant(Class, name)
+#define DS_DEFINE_compute(Class, name)
+#define DS_DEFINE_random(Class, name)
+#define DS_DEFINE_communication(Class, name)
+#define OP(Class, name, category) DS_DEFINE_##category(Class, name)
+#include "engine/ops/ops.def"
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   Pair p = match("where", a, b);

@@ -28,17 +28,17 @@ using TensorSpan = std::span<const Tensor>;
 enum class Domain : uint8_t { any, floating, boolean };
 void check_domain(const char* op, const Type&, Domain);
 
-#define DS_UNARY_OP(Class, row, domain, gradient)                                                \
-  class Class final : public ElementwiseBase<OpKind::Class, kernels::Ew::row##_> {                \
-   public:                                                                                        \
-    std::vector<Type> infer(std::span<const Type> in) const override {                            \
-      check_domain(info().name, in[0], Domain::domain);                                           \
-      return {in[0]};                                                                             \
-    }                                                                                             \
-    Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override {                   \
-      [[maybe_unused]] const Tensor &x = in[0], &y = out[0], &g = grads[0];                       \
-      return {gradient};                                                                          \
-    }                                                                                             \
+#define DS_UNARY_OP(Class, row, domain, gradient)                                  \
+  class Class final : public ElementwiseBase<OpKind::Class, kernels::Ew::row##_> { \
+   public:                                                                         \
+    std::vector<Type> infer(std::span<const Type> in) const override {             \
+      check_domain(info().name, in[0], Domain::domain);                            \
+      return {in[0]};                                                              \
+    }                                                                              \
+    Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override {    \
+      [[maybe_unused]] const Tensor &x = in[0], &y = out[0], &g = grads[0];        \
+      return {gradient};                                                           \
+    }                                                                              \
   };
 
 DS_UNARY_OP(Neg, neg, any, neg(g))
@@ -50,8 +50,8 @@ DS_UNARY_OP(Sqrt, sqrt, floating, g * 0.5 / y)
 DS_UNARY_OP(Rsqrt, rsqrt, floating, g * -0.5 * y * y * y)
 DS_UNARY_OP(Sin, sin, floating, g* cos(x))
 DS_UNARY_OP(Cos, cos, floating, neg(g* sin(x)))
-DS_UNARY_OP(Tanh, tanh, floating, g * (1.0 - y * y))
-DS_UNARY_OP(Sigmoid, sigmoid, floating, g* y * (1.0 - y))
+DS_UNARY_OP(Tanh, tanh, floating, g*(1.0 - y * y))
+DS_UNARY_OP(Sigmoid, sigmoid, floating, g* y*(1.0 - y))
 DS_UNARY_OP(Relu, relu, any, where(greater(y, like(y, 0)), g, like(g, 0)))  // of the result: the input need not be kept
 DS_UNARY_OP(Erf, erf, floating, g* exp(neg(x* x)) * 1.1283791670955126)     // 2/sqrt(pi)
 DS_UNARY_OP(Floor, floor, any, Tensor())
@@ -63,17 +63,17 @@ DS_UNARY_OP(LogicalNot, logical_not, boolean, Tensor())
 // Operands come with one dtype and one shape: functions.cpp has broadcast and promoted them.
 void check_pair(const char* op, const Type& a, const Type& b, Domain);
 
-#define DS_BINARY_OP(Class, row, domain, result, grad_a, grad_b)                                  \
-  class Class final : public ElementwiseBase<OpKind::Class, kernels::Ew::row##_> {                \
-   public:                                                                                        \
-    std::vector<Type> infer(std::span<const Type> in) const override {                            \
-      check_pair(info().name, in[0], in[1], Domain::domain);                                      \
-      return {{result, in[0].shape}};                                                             \
-    }                                                                                             \
-    Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override {                   \
-      [[maybe_unused]] const Tensor &a = in[0], &b = in[1], &y = out[0], &g = grads[0];           \
-      return {grad_a, grad_b};                                                                    \
-    }                                                                                             \
+#define DS_BINARY_OP(Class, row, domain, result, grad_a, grad_b)                        \
+  class Class final : public ElementwiseBase<OpKind::Class, kernels::Ew::row##_> {      \
+   public:                                                                              \
+    std::vector<Type> infer(std::span<const Type> in) const override {                  \
+      check_pair(info().name, in[0], in[1], Domain::domain);                            \
+      return {{result, in[0].shape}};                                                   \
+    }                                                                                   \
+    Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override {         \
+      [[maybe_unused]] const Tensor &a = in[0], &b = in[1], &y = out[0], &g = grads[0]; \
+      return {grad_a, grad_b};                                                          \
+    }                                                                                   \
   };
 
 DS_BINARY_OP(Add, add, any, in[0].dtype, g, g)
@@ -83,11 +83,9 @@ DS_BINARY_OP(Div, div, any, in[0].dtype, g / b, neg(g* y / b))
 DS_BINARY_OP(Pow, pow, floating, in[0].dtype, g* b* pow(a, b - 1.0),
              g* where(greater(a, like(a, 0)), y* log(where(greater(a, like(a, 0)), a, like(a, 1))), like(a, 0)))
 // Ties share the gradient, as PyTorch's maximum does.
-DS_BINARY_OP(Maximum, maximum, any, in[0].dtype,
-             g*(cast(less(b, a), g.dtype()) + 0.5 * cast(equal(a, b), g.dtype())),
+DS_BINARY_OP(Maximum, maximum, any, in[0].dtype, g*(cast(less(b, a), g.dtype()) + 0.5 * cast(equal(a, b), g.dtype())),
              g*(cast(less(a, b), g.dtype()) + 0.5 * cast(equal(a, b), g.dtype())))
-DS_BINARY_OP(Minimum, minimum, any, in[0].dtype,
-             g*(cast(less(a, b), g.dtype()) + 0.5 * cast(equal(a, b), g.dtype())),
+DS_BINARY_OP(Minimum, minimum, any, in[0].dtype, g*(cast(less(a, b), g.dtype()) + 0.5 * cast(equal(a, b), g.dtype())),
              g*(cast(less(b, a), g.dtype()) + 0.5 * cast(equal(a, b), g.dtype())))
 DS_BINARY_OP(Less, less, any, DType::boolean, Tensor(), Tensor())
 DS_BINARY_OP(LessEqual, less_equal, any, DType::boolean, Tensor(), Tensor())

@@ -20,25 +20,25 @@ Tensor random_uniform(const Shape&, uint64_t seed, uint64_t offset = 0, DType = 
 Tensor random_normal(const Shape&, uint64_t seed, uint64_t offset = 0, DType = DType::f32, Device = {});
 
 // ---- elementwise; operands broadcast and are promoted (bool < uint8 < int32 < int64 < bfloat16 < float32 < float64)
-#define DS_UNARY(X) X(neg) X(abs) X(sign) X(exp) X(log) X(sqrt) X(rsqrt) X(sin) X(cos) X(tanh) X(sigmoid) X(relu) X(erf) \
-  X(floor) X(ceil) X(round) X(logical_not)
-#define DS_BINARY(X) X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum) X(less) X(less_equal) X(equal) X(not_equal) \
-  X(logical_and) X(logical_or)
-#define X(name) Tensor name(const Tensor& x);
-DS_UNARY(X)
-#undef X
-#define X(name) Tensor name(const Tensor& a, const Tensor& b);
-DS_BINARY(X)
-#undef X
+#define DS_DECLARE_unary(name) Tensor name(const Tensor& x);
+#define DS_DECLARE_binary(name) Tensor name(const Tensor& a, const Tensor& b);
+#define DS_DECLARE_elementwise(name)
+#define DS_DECLARE_view(name)
+#define DS_DECLARE_constant(name)
+#define DS_DECLARE_compute(name)
+#define DS_DECLARE_random(name)
+#define DS_DECLARE_communication(name)
+#define OP(Class, name, category) DS_DECLARE_##category(name)
+#include "engine/ops/ops.def"
 inline Tensor greater(const Tensor& a, const Tensor& b) { return less(b, a); }
 inline Tensor greater_equal(const Tensor& a, const Tensor& b) { return less_equal(b, a); }
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 Tensor cast(const Tensor& x, DType);
 Tensor like(const Tensor& x, double value);  // a scalar of x's dtype and device
 inline Tensor operator-(const Tensor& x) { return neg(x); }
-#define DS_OPERATOR(op, name)                                                                    \
-  inline Tensor operator op(const Tensor& a, const Tensor& b) { return name(a, b); }              \
-  inline Tensor operator op(const Tensor& a, double b) { return name(a, like(a, b)); }            \
+#define DS_OPERATOR(op, name)                                                          \
+  inline Tensor operator op(const Tensor& a, const Tensor& b) { return name(a, b); }   \
+  inline Tensor operator op(const Tensor& a, double b) { return name(a, like(a, b)); } \
   inline Tensor operator op(double a, const Tensor& b) { return name(like(b, a), b); }
 DS_OPERATOR(+, add)
 DS_OPERATOR(-, sub)
@@ -54,7 +54,8 @@ Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape);  // one -1 i
 Tensor permute(const Tensor& x, const std::vector<int64_t>& dims);
 Tensor transpose(const Tensor& x, int64_t dim0, int64_t dim1);
 Tensor broadcast_to(const Tensor& x, const Shape& shape);
-Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t step = 1);  // step > 0; clamped as Python does
+Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop,
+             int64_t step = 1);  // step > 0; clamped as Python does
 Tensor flatten(const Tensor& x, int64_t from = 0);
 Tensor squeeze(const Tensor& x, int64_t dim);
 Tensor unsqueeze(const Tensor& x, int64_t dim);
@@ -79,7 +80,8 @@ Tensor linear(const Tensor& x, const Tensor& weight /*(out,in)*/, const Tensor& 
 struct Conv2dOptions {
   int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1, groups = 1;
 };
-Tensor conv2d(const Tensor& x /*NCHW*/, const Tensor& weight /*OIHW*/, const Tensor& bias = {}, const Conv2dOptions& = {});
+Tensor conv2d(const Tensor& x /*NCHW*/, const Tensor& weight /*OIHW*/, const Tensor& bias = {},
+              const Conv2dOptions& = {});
 struct Pool2dOptions {
   int64_t kernel_h = 2, kernel_w = 2, stride_h = 2, stride_w = 2, pad_h = 0, pad_w = 0;
 };
@@ -90,13 +92,15 @@ Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& = {});
 Tensor softmax(const Tensor& x, int64_t dim = -1);
 Tensor log_softmax(const Tensor& x, int64_t dim = -1);
 enum class Reduction : uint8_t { none, sum, mean };
-Tensor cross_entropy(const Tensor& logits /*(rows,classes)*/, const Tensor& target /*int64 (rows,)*/, Reduction = Reduction::mean);
-Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps = 1e-5);  // over the last dimension
+Tensor cross_entropy(const Tensor& logits /*(rows,classes)*/, const Tensor& target /*int64 (rows,)*/,
+                     Reduction = Reduction::mean);
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  double eps = 1e-5);  // over the last dimension
 
 // ---- indexing
-Tensor take(const Tensor& x, const Tensor& index, int64_t dim);      // whole slices, index of any shape
-Tensor embedding(const Tensor& index, const Tensor& weight);         // (...) -> (...,width)
-Tensor gather(const Tensor& x, int64_t dim, const Tensor& index);    // index has x's rank
+Tensor take(const Tensor& x, const Tensor& index, int64_t dim);    // whole slices, index of any shape
+Tensor embedding(const Tensor& index, const Tensor& weight);       // (...) -> (...,width)
+Tensor gather(const Tensor& x, int64_t dim, const Tensor& index);  // index has x's rank
 Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);
 Tensor one_hot(const Tensor& index, int64_t classes, DType = DType::f32);
 // Zero with probability p, else scaled by 1/(1-p); the mask is the Philox stream (seed, offset).

@@ -1,0 +1,87 @@
+#include "engine/autograd/grad.h"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+#include "engine/lazy/node.h"
+#include "engine/ops/functions.h"
+
+namespace ds {
+namespace {
+
+// The nodes that output depends on through gradients, latest first: users before their inputs.
+std::vector<Node*> differentiable(const Tensor& output) {
+  std::vector<Node*> order, stack{output.node()};
+  std::unordered_map<Node*, bool> seen{{output.node(), true}};
+  while (!stack.empty()) {
+    Node* n = stack.back();
+    stack.pop_back();
+    order.push_back(n);
+    for (const Tensor& input : n->inputs)
+      if (input.requires_grad() && !seen[input.node()]) {
+        seen[input.node()] = true;
+        stack.push_back(input.node());
+      }
+  }
+  std::sort(order.begin(), order.end(), [](Node* a, Node* b) { return a->sequence > b->sequence; });
+  return order;
+}
+
+class Gradients {
+ public:
+  void add(const Tensor& of, const Tensor& g) {
+    auto& list = by_node_[of.node()];
+    list.resize(of.node()->outputs.size());
+    Tensor& slot = list[of.output()];
+    slot = slot ? slot + g : g;
+  }
+  const std::vector<Tensor>* of(Node* n) const {
+    auto it = by_node_.find(n);
+    return it == by_node_.end() ? nullptr : &it->second;
+  }
+
+ private:
+  std::unordered_map<Node*, std::vector<Tensor>> by_node_;
+};
+
+void backward(Node* n, Gradients& gradients) {
+  const std::vector<Tensor>* grads = gradients.of(n);
+  if (!grads || !n->op) return;
+  std::vector<Tensor> outputs;
+  for (size_t i = 0; i < n->outputs.size(); ++i) outputs.emplace_back(Ref<Node>(n), static_cast<int>(i));
+  std::vector<Tensor> in = n->op->vjp(n->inputs, outputs, *grads);
+  for (size_t i = 0; i < n->inputs.size(); ++i)
+    if (in[i] && n->inputs[i].requires_grad()) gradients.add(n->inputs[i], in[i]);
+}
+
+}  // namespace
+
+std::vector<Tensor> grad(const Tensor& output, std::span<const Tensor> inputs, const GradOptions& o) {
+  if (!output.requires_grad()) fail("grad", "the output does not depend on anything that requires a gradient");
+  if (!o.grad_output && output.numel() != 1) fail("grad", "an output of ", output.type(), " needs a grad_output");
+  if (o.grad_output && !(o.grad_output.type() == output.type()))
+    fail("grad", "grad_output is ", o.grad_output.type(), ", the output is ", output.type());
+  std::optional<NoGrad> no_grad;
+  if (!o.create_graph) no_grad.emplace();
+
+  std::vector<Node*> nodes = differentiable(output);
+  Gradients gradients;
+  gradients.add(
+      output, o.grad_output ? o.grad_output : reshape(like(output, 1), {output.shape().begin(), output.shape().end()}));
+  for (Node* n : nodes) backward(n, gradients);
+
+  std::vector<Tensor> result;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::vector<Tensor>* g = gradients.of(inputs[i].node());
+    Tensor t = g ? (*g)[inputs[i].output()] : Tensor();
+    if (!t && !o.allow_unused) fail("grad", "the output does not depend on input ", i, ", ", inputs[i].type());
+    result.push_back(std::move(t));
+  }
+  if (!o.retain_graph && !o.create_graph)
+    for (Node* n : nodes)
+      if (n->op) n->requires_grad = false;
+  return result;
+}
+
+}  // namespace ds

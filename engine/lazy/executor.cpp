@@ -1,0 +1,238 @@
+#include "engine/lazy/executor.h"
+
+#include <atomic>
+#include <mutex>
+#include <unordered_map>
+
+#include "engine/lazy/plan.h"
+#include "engine/ops/view.h"
+
+namespace ds {
+namespace {
+
+thread_local std::function<void()> progress_hook;
+std::atomic<uint64_t> evaluations{0}, plans_built{0}, nodes_run{0}, steps_run{0};
+
+class PlanCache {
+ public:
+  std::shared_ptr<const Plan> get(const Trace& trace) {
+    Key key{trace.hash[0], trace.hash[1]};
+    {
+      std::lock_guard lock(mutex_);
+      if (auto it = plans_.find(key); it != plans_.end()) return it->second;
+    }
+    std::shared_ptr<const Plan> plan = make_plan(trace);
+    ++plans_built;
+    std::lock_guard lock(mutex_);
+    return plans_.emplace(key, std::move(plan)).first->second;
+  }
+  void clear() {
+    std::lock_guard lock(mutex_);
+    plans_.clear();
+  }
+
+ private:
+  struct Key {
+    uint64_t a, b;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    size_t operator()(const Key& k) const { return k.a ^ (k.b * 0x9e3779b97f4a7c15u); }
+  };
+  std::mutex mutex_;
+  std::unordered_map<Key, std::shared_ptr<const Plan>, Hash> plans_;
+};
+
+PlanCache& cache() {
+  static auto* c = new PlanCache;
+  return *c;
+}
+
+// One op's view of the node it runs for. With an epilogue the inputs are one node's and the output is another's.
+class NodeExecution final : public Execution {
+ public:
+  NodeExecution(Node& in, Node& out, Backend& backend)
+      : in_(in), out_(out), backend_(backend), values_(out.outputs.size()) {}
+
+  Backend& backend() override { return backend_; }
+  Device output_device() const override { return out_.device; }
+  const Type& input_type(int i) const override { return in_.inputs[i].type(); }
+  const Type& output_type(int i) const override { return out_.outputs[i].type; }
+  const Value& input(int i) override { return in_.inputs[i].node()->outputs[in_.inputs[i].output()].value; }
+  const void* contiguous(int i) override {
+    const Value& v = input(i);
+    const Type& t = input_type(i);
+    if (v.contiguous(t.shape)) return v.data(t.dtype);
+    packed_.push_back(make_contiguous(v, t, in_.device));
+    return packed_.back().data(t.dtype);
+  }
+  void* output(int i) override {
+    const Type& t = output_type(i);
+    Value& placed = out_.outputs[i].value;
+    values_[i] = placed ? placed : Value{make_ref<Storage>(out_.device, t.bytes()), 0, contiguous_strides(t.shape)};
+    return values_[i].data(t.dtype);
+  }
+  void alias(int i, Value value) override { values_[i] = std::move(value); }
+  void pend(std::shared_ptr<Pending> p) override { out_.pending = std::move(p); }
+
+  void publish() {
+    for (size_t i = 0; i < values_.size(); ++i) out_.outputs[i].value = std::move(values_[i]);
+    out_.evaluated = true;
+  }
+
+ private:
+  Node &in_, &out_;
+  Backend& backend_;
+  std::vector<Value> values_, packed_;
+};
+
+class Runner {
+ public:
+  Runner(const Trace& trace, const Plan& plan) : trace_(trace), plan_(plan) {}
+
+  void run() {
+    for (const Placement& p : plan_.placements)
+      trace_.nodes[p.node]->outputs[0].value = trace_.nodes[p.communication]->op->place(p.input);
+    for (const Step& step : plan_.steps) {
+      if (progress_hook) progress_hook();
+      wait_inputs(step);
+      if (!step.outputs.empty())
+        run_program(step);
+      else
+        run_op(step);
+    }
+    nodes_run += trace_.nodes.size();
+    steps_run += plan_.steps.size();
+  }
+
+ private:
+  Node& leaf_or_node(const Slot& s) const { return s.leaf ? *trace_.leaves[s.index] : *trace_.nodes[s.index]; }
+  const Value& value(const Slot& s) const { return leaf_or_node(s).outputs[s.output].value; }
+
+  void wait_inputs(const Step& step) {
+    for (uint32_t n : step.nodes)
+      for (const Tensor& input : trace_.nodes[n]->inputs)
+        if (auto& pending = input.node()->pending) {
+          pending->wait();
+          pending.reset();
+        }
+  }
+
+  void run_op(const Step& step) {
+    Node& main = *trace_.nodes[step.main];
+    Node& result = *trace_.nodes[step.result];
+    NodeExecution e(main, result, backend(main.device));
+    if (step.main == step.result) {
+      main.op->eval(e);
+    } else {
+      Value packed;
+      const void* bias = nullptr;
+      if (step.has_bias) {
+        const Node& owner = leaf_or_node(step.bias);
+        const Type& t = owner.outputs[step.bias.output].type;
+        packed = value(step.bias);
+        if (!packed.contiguous(t.shape)) packed = make_contiguous(packed, t, owner.device);
+        bias = packed.data(t.dtype);
+      }
+      main.op->eval_with_epilogue(e, bias, step.relu);
+    }
+    e.publish();
+    result.detach();
+  }
+
+  void run_program(const Step& step) {
+    Node& last = *trace_.nodes[step.main];
+    const Shape& shape = last.outputs[0].type.shape;
+    std::vector<Shape> strides;
+    for (const Slot& s : step.inputs) strides.push_back(value(s).strides);
+    std::vector<Value> outputs;
+    std::vector<void*> addresses;
+    std::vector<uint8_t> donated(step.inputs.size(), 0);
+    for (uint32_t n : step.outputs) {
+      Node& node = *trace_.nodes[n];
+      const Type& t = node.outputs[0].type;
+      outputs.push_back(node.outputs[0].value ? node.outputs[0].value : output_memory(step, node, donated));
+      addresses.push_back(outputs.back().data(t.dtype));
+      strides.push_back(contiguous_strides(shape));
+    }
+    kernels::EwSpace space = collapse(shape, strides);
+    std::vector<kernels::EwInput> inputs(step.inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      inputs[i].data = value(step.inputs[i]).data(step.code.inputs[i]);
+      std::copy(strides[i].begin(), strides[i].end(), inputs[i].stride.begin());
+    }
+    Backend& b = backend(last.device);
+    b.kernels().elementwise(b.context(), step.code, space, inputs.data(), addresses.data());
+    for (size_t i = 0; i < step.outputs.size(); ++i) {
+      Node& node = *trace_.nodes[step.outputs[i]];
+      node.outputs[0].value = std::move(outputs[i]);
+      node.evaluated = true;
+    }
+    for (size_t i = step.outputs.size(); i-- > 0;) trace_.nodes[step.outputs[i]]->detach();
+  }
+
+  // An input's own memory when this program is the last to see it, else fresh memory.
+  Value output_memory(const Step& step, const Node& node, std::vector<uint8_t>& donated) {
+    const Type& t = node.outputs[0].type;
+    for (size_t i = 0; i < step.inputs.size() && !node.requires_grad; ++i) {
+      if (donated[i] || size_of(step.code.inputs[i]) != size_of(t.dtype)) continue;
+      const Node& owner = leaf_or_node(step.inputs[i]);
+      const Value& v = value(step.inputs[i]);
+      if (owner.outputs[step.inputs[i].output].type.shape != t.shape || !v.contiguous(t.shape)) continue;
+      if (v.storage->foreign() || v.storage->use_count() != 1 || owner.use_count() != edges(step, &owner)) continue;
+      donated[i] = 1;
+      return {v.storage, v.offset, contiguous_strides(t.shape)};
+    }
+    return {make_ref<Storage>(node.device, t.bytes()), 0, contiguous_strides(t.shape)};
+  }
+
+  uint32_t edges(const Step& step, const Node* owner) const {
+    uint32_t n = 0;
+    for (uint32_t member : step.nodes) {
+      if (trace_.nodes[member]->requires_grad) return UINT32_MAX;  // its inputs stay: autograd may come back
+      for (const Tensor& input : trace_.nodes[member]->inputs) n += input.node() == owner;
+    }
+    return n;
+  }
+
+  const Trace& trace_;
+  const Plan& plan_;
+};
+
+void wait_pending(std::span<const Tensor> tensors) {
+  for (const Tensor& t : tensors)
+    if (auto& pending = t.node()->pending) {
+      pending->wait();
+      pending.reset();
+    }
+}
+
+}  // namespace
+
+Value make_contiguous(const Value& value, const Type& type, Device device) {
+  Value out{make_ref<Storage>(device, type.bytes()), 0, contiguous_strides(type.shape)};
+  if (type.shape.numel() == 0) return out;
+  Shape strides[] = {value.strides, out.strides};
+  kernels::EwSpace space = collapse(type.shape, strides);
+  kernels::EwInput in{value.data(type.dtype), {}};
+  std::copy(strides[0].begin(), strides[0].end(), in.stride.begin());
+  Backend& b = backend(device);
+  b.kernels().copy(b.context(), type.dtype, out.data(type.dtype), space, in);
+  return out;
+}
+
+void eval(std::span<const Tensor> tensors) {
+  Trace trace = make_trace(tensors);
+  if (!trace.nodes.empty()) {
+    ++evaluations;
+    std::shared_ptr<const Plan> plan = cache().get(trace);
+    Runner(trace, *plan).run();
+  }
+  wait_pending(tensors);
+}
+
+ExecutorStats executor_stats() { return {evaluations, plans_built, nodes_run, steps_run}; }
+void clear_plan_cache() { cache().clear(); }
+void set_progress_hook(std::function<void()> hook) { progress_hook = std::move(hook); }
+
+}  // namespace ds

@@ -1,0 +1,48 @@
+#include "engine/ops/create.h"
+
+#include <cmath>
+
+namespace ds {
+
+void Full::eval(Execution& e) const {
+  Value v{make_ref<Storage>(e.output_device(), size_of(type_.dtype)), 0, type_.shape};
+  for (int i = 0; i < v.strides.rank(); ++i) v.strides[i] = 0;
+  e.kernels().fill(e.context(), type_.dtype, v.storage->data(), 1, value_);
+  e.alias(0, std::move(v));
+}
+
+void Arange::eval(Execution& e) const {
+  e.kernels().arange(e.context(), type_.dtype, e.output(0), type_.shape.numel(), start_, step_);
+}
+
+void RandomUniform::eval(Execution& e) const {
+  e.kernels().random_uniform(e.context(), type_.dtype, e.output(0), type_.shape.numel(), stream_);
+}
+
+void RandomNormal::eval(Execution& e) const {
+  e.kernels().random_normal(e.context(), type_.dtype, e.output(0), type_.shape.numel(), stream_);
+}
+
+// ---- functions
+
+Tensor full(const Shape& shape, double value, DType t, Device d) {
+  return append(std::make_unique<Full>(Type{t, shape}, value), {}, d)[0];
+}
+
+Tensor arange(double start, double stop, double step, DType t, Device d) {
+  if (step == 0) fail("arange", "the step must not be 0");
+  auto n = static_cast<int64_t>(std::ceil((stop - start) / step));
+  return append(std::make_unique<Arange>(Type{t, {std::max<int64_t>(n, 0)}}, start, step), {}, d)[0];
+}
+
+Tensor random_uniform(const Shape& shape, uint64_t seed, uint64_t offset, DType t, Device d) {
+  if (!is_floating(t)) fail("random_uniform", "a floating dtype is needed, got ", name_of(t));
+  return append(std::make_unique<RandomUniform>(Type{t, shape}, kernels::Philox{seed, offset}), {}, d)[0];
+}
+
+Tensor random_normal(const Shape& shape, uint64_t seed, uint64_t offset, DType t, Device d) {
+  if (!is_floating(t)) fail("random_normal", "a floating dtype is needed, got ", name_of(t));
+  return append(std::make_unique<RandomNormal>(Type{t, shape}, kernels::Philox{seed, offset}), {}, d)[0];
+}
+
+}  // namespace ds

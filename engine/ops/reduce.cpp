@@ -1,0 +1,168 @@
+#include "engine/ops/reduce.h"
+
+namespace ds {
+namespace {
+
+using kernels::Reduce;
+
+struct Split {
+  int64_t outer = 1, middle = 1, inner = 1;
+};
+
+Split split(const Shape& s, int first, int last) {
+  Split r;
+  for (int i = 0; i < s.rank(); ++i) (i < first ? r.outer : i < last ? r.middle : r.inner) *= s[i];
+  return r;
+}
+
+Shape without(const Shape& s, int first, int last) {
+  Shape out;
+  for (int i = 0; i < s.rank(); ++i)
+    if (i < first || i >= last) out.push_back(s[i]);
+  return out;
+}
+
+// With the reduced dimensions back as extents of 1, so that it broadcasts against the input.
+Tensor keep(const Tensor& y, const Shape& in, int first, int last) {
+  std::vector<int64_t> dims(in.begin(), in.end());
+  for (int i = first; i < last; ++i) dims[i] = 1;
+  return reshape(y, dims);
+}
+
+constexpr const char* kNames[] = {"sum", "amax", "amin", "prod", "any", "all"};
+
+Tensor reduce(Reduce how, const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  const char* name = kNames[static_cast<int>(how)];
+  std::vector<bool> reduced(x.rank(), dims.empty());
+  for (int64_t d : dims) {
+    int n = normalize_dim(name, d, x.rank());
+    if (reduced[n]) fail(name, "dimension ", d, " is given twice");
+    reduced[n] = true;
+  }
+  std::vector<int64_t> order, kept;
+  for (int i = 0; i < x.rank(); ++i)
+    if (!reduced[i]) order.push_back(i);
+  int first = static_cast<int>(order.size());
+  bool adjacent = true;  // reduced dimensions side by side need no permutation
+  int begin = 0, end = x.rank();
+  while (begin < x.rank() && !reduced[begin]) ++begin;
+  while (end > begin && !reduced[end - 1]) --end;
+  for (int i = begin; i < end; ++i) adjacent &= reduced[i];
+  for (int i = 0; i < x.rank(); ++i) {
+    if (reduced[i]) order.push_back(i);
+    if (!reduced[i] || keepdim) kept.push_back(reduced[i] ? 1 : x.shape()[i]);
+  }
+  Tensor y =
+      adjacent ? apply1<ReduceOp>({x}, how, begin, end) : apply1<ReduceOp>({permute(x, order)}, how, first, x.rank());
+  return reshape(y, kept);
+}
+
+}  // namespace
+
+std::vector<Type> ReduceOp::infer(std::span<const Type> in) const {
+  const char* name = kNames[static_cast<int>(how_)];
+  bool logical = how_ == Reduce::any || how_ == Reduce::all;
+  if (logical != (in[0].dtype == DType::boolean))
+    fail(name, logical ? "bool is needed, got " : "bool cannot be reduced, got ", in[0]);
+  if ((how_ == Reduce::max || how_ == Reduce::min) && split(in[0].shape, first_, last_).middle == 0)
+    fail(name, "the reduced dimensions of ", in[0].shape, " are empty");
+  return {{in[0].dtype, without(in[0].shape, first_, last_)}};
+}
+
+Grads ReduceOp::vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const {
+  const Shape& shape = in[0].shape();
+  Tensor g = broadcast_to(keep(grads[0], shape, first_, last_), shape);
+  Tensor y = keep(out[0], shape, first_, last_);
+  switch (how_) {
+    case Reduce::sum:
+      return {g};
+    case Reduce::prod:
+      return {g * y / in[0]};
+    case Reduce::max:
+    case Reduce::min: {  // ties share
+      Tensor hit = cast(equal(in[0], y), g.dtype());
+      std::vector<int64_t> dims;
+      for (int i = first_; i < last_; ++i) dims.push_back(i);
+      return {g * hit / sum(hit, dims, true)};
+    }
+    case Reduce::any:
+    case Reduce::all:
+      break;
+  }
+  return {Tensor()};
+}
+
+void ReduceOp::eval(Execution& e) const {
+  Split s = split(e.input_type(0).shape, first_, last_);
+  e.kernels().reduce(e.context(), how_, e.input_type(0).dtype, e.output(0), e.contiguous(0), s.outer, s.middle,
+                     s.inner);
+}
+
+Cost ReduceOp::cost(std::span<const Type> in, std::span<const Type> out) const {
+  Cost c = Op::cost(in, out);
+  c.flops = static_cast<double>(in[0].shape.numel());
+  return c;
+}
+
+std::vector<Type> ArgReduceOp::infer(std::span<const Type> in) const {
+  if (in[0].shape[dim_] == 0) fail("arg_reduce", "dimension ", dim_, " of ", in[0].shape, " is empty");
+  return {{DType::i64, without(in[0].shape, dim_, dim_ + 1)}};
+}
+
+void ArgReduceOp::eval(Execution& e) const {
+  Split s = split(e.input_type(0).shape, dim_, dim_ + 1);
+  e.kernels().arg_reduce(e.context(), how_, e.input_type(0).dtype, static_cast<int64_t*>(e.output(0)), e.contiguous(0),
+                         s.outer, s.middle, s.inner);
+}
+
+// ---- functions
+
+Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  return reduce(Reduce::sum, x.dtype() == DType::boolean ? cast(x, DType::i64) : x, dims, keepdim);
+}
+Tensor amax(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  return reduce(Reduce::max, x, dims, keepdim);
+}
+Tensor amin(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  return reduce(Reduce::min, x, dims, keepdim);
+}
+Tensor prod(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  return reduce(Reduce::prod, x, dims, keepdim);
+}
+Tensor any(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  return reduce(Reduce::any, x, dims, keepdim);
+}
+Tensor all(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  return reduce(Reduce::all, x, dims, keepdim);
+}
+
+Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  if (!is_floating(x.dtype())) fail("mean", "a floating dtype is needed, got ", x.type());
+  Tensor s = sum(x, dims, keepdim);
+  double count = s.numel() ? static_cast<double>(x.numel()) / static_cast<double>(s.numel()) : 1;
+  return s * (1.0 / count);
+}
+
+Tensor var(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim, double correction) {
+  Tensor centred = x - mean(x, dims, true);
+  Tensor s = sum(square(centred), dims, keepdim);
+  double count = s.numel() ? static_cast<double>(x.numel()) / static_cast<double>(s.numel()) : 1;
+  return s * (1.0 / (count - correction));
+}
+
+namespace {
+Tensor arg_reduce(const char* name, kernels::ArgReduce how, const Tensor& x, int64_t dim, bool keepdim) {
+  int d = normalize_dim(name, dim, x.rank());
+  Tensor y = apply1<ArgReduceOp>({x}, how, d);
+  return keepdim ? unsqueeze(y, d) : y;
+}
+}  // namespace
+
+Tensor argmax(const Tensor& x, int64_t dim, bool keepdim) {
+  return arg_reduce("argmax", kernels::ArgReduce::argmax, x, dim, keepdim);
+}
+Tensor argmin(const Tensor& x, int64_t dim, bool keepdim) {
+  return arg_reduce("argmin", kernels::ArgReduce::argmin, x, dim, keepdim);
+}
+
+}  // namespace ds

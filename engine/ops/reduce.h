@@ -1,0 +1,32 @@
+// Reductions over adjacent dimensions; functions.cpp permutes the reduced ones together first.
+#pragma once
+#include "engine/ops/elementwise.h"
+
+namespace ds {
+
+// (outer, middle, inner) -> (outer, inner): dimensions [first, last) of the input are reduced and dropped.
+class ReduceOp final : public Primitive<OpKind::ReduceOp> {
+ public:
+  ReduceOp(kernels::Reduce how, int first, int last) : how_(how), first_(first), last_(last) {}
+  std::vector<Type> infer(std::span<const Type> in) const override;
+  Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
+  void eval(Execution&) const override;
+  Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+
+ private:
+  kernels::Reduce how_;
+  int first_, last_;
+};
+
+class ArgReduceOp final : public Primitive<OpKind::ArgReduceOp> {
+ public:
+  ArgReduceOp(kernels::ArgReduce how, int dim) : how_(how), dim_(dim) {}
+  std::vector<Type> infer(std::span<const Type> in) const override;
+  void eval(Execution&) const override;
+
+ private:
+  kernels::ArgReduce how_;
+  int dim_;
+};
+
+}  // namespace ds
