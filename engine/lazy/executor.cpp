@@ -91,8 +91,11 @@ class Runner {
   Runner(const Trace& trace, const Plan& plan) : trace_(trace), plan_(plan) {}
 
   void run() {
-    for (const Placement& p : plan_.placements)
-      trace_.nodes[p.node]->outputs[0].value = trace_.nodes[p.communication]->op->place(p.input);
+    for (const Placement& p : plan_.placements) {
+      Node::Output& output = trace_.nodes[p.node]->outputs[0];
+      output.value = trace_.nodes[p.communication]->op->place(p.input);
+      output.value.strides = contiguous_strides(output.type.shape);
+    }
     for (const Step& step : plan_.steps) {
       if (progress_hook) progress_hook();
       wait_inputs(step);

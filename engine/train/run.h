@@ -1,0 +1,64 @@
+// The parts of the training loop.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/data/loader.h"
+#include "engine/io/checkpoint_writer.h"
+#include "engine/models/model.h"
+#include "engine/optim/optimizer.h"
+#include "engine/parallel/buckets.h"
+#include "engine/train/trainer.h"
+
+namespace ds::train {
+
+struct StepResult {
+  double loss;  // mean over the global batch
+  bool stop;    // some rank was asked to stop
+};
+
+// Model, optimizer and the step that moves them: the same trace every step, so planned once.
+class Learner {
+ public:
+  Learner(const TrainConfig& config, const data::Dataset& dataset, comm::Communicator& communicator,
+          TrainStatus& status);
+  // Forward, backward, reduction and update of one global batch, of which this rank sees `batch`.
+  StepResult step(const data::Batch& batch, double lr, bool stop);
+  Tensor logits(const Tensor& x);
+  // Parameters and optimizer states by name, as checkpoints hold them; evaluated and contiguous.
+  std::vector<io::TensorView> state();
+  void restore(const io::Checkpoint& checkpoint);  // throws Error naming a tensor that is missing or of another type
+  optim::Optimizer& optimizer() { return *optimizer_; }
+  const data::Dataset& dataset() const { return dataset_; }
+
+ private:
+  struct Local {  // of one shard
+    Tensor loss;
+    std::vector<Tensor> grads;
+  };
+  Local forward_backward(const Tensor& x, const Tensor& target);
+  Local local_batch(const data::Batch& batch);
+  std::vector<std::pair<std::string, Tensor*>> named_state();
+
+  const TrainConfig& config_;
+  const data::Dataset& dataset_;
+  int shards_;  // of this rank
+  std::unique_ptr<models::Model> model_;
+  std::vector<nn::NamedParameter> parameters_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  std::optional<parallel::Buckets> buckets_;  // more than one rank
+};
+
+// Inputs and targets of a batch as tensors over its memory.
+Tensor input_tensor(const data::Dataset& dataset, const void* inputs, int64_t samples);
+Tensor target_tensor(const data::Dataset& dataset, const int64_t* targets, int64_t samples);
+
+struct Evaluation {
+  double loss, accuracy;
+};
+// Over the whole test set, each rank its part; the result does not depend on the number of ranks.
+Evaluation evaluate(Learner& learner, const data::Dataset& test, comm::Communicator& communicator, TrainStatus& status);
+
+}  // namespace ds::train

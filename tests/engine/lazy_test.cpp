@@ -1,0 +1,234 @@
+#include <thread>
+
+#include "engine/lazy/node.h"
+#include "engine/models/model.h"
+#include "engine/optim/optimizer.h"
+#include "tests/engine/op_test.h"
+
+namespace ds::test {
+namespace {
+
+TEST(Plan, OneStructureIsPlannedOnceForEveryBatchSize) {
+  clear_plan_cache();
+  auto run = [](int64_t batch) {
+    Tensor x = ones({batch, 8}), w = ones({8, 4});
+    return sum(relu(matmul(x, w)) * 2.0).item<float>();
+  };
+  run(3);
+  uint64_t plans = executor_stats().plans;
+  EXPECT_EQ(run(5), 5 * 4 * 16);
+  EXPECT_EQ(run(64), 64 * 4 * 16);
+  EXPECT_EQ(executor_stats().plans, plans);
+}
+
+TEST(Plan, WhichShapesAreEqualIsPartOfTheStructure) {
+  clear_plan_cache();
+  auto run = [](const Shape& a, const Shape& b) {
+    return sum(ones(a) + 1.0).item<float>() + sum(ones(b) + 1.0).item<float>();
+  };
+  EXPECT_EQ(run({2, 3}, {2, 3}), 24);
+  EXPECT_EQ(run({2, 3}, {3, 3}), 30);
+}
+
+TEST(Executor, DeadNodesAreNotRunAndHeldOnesAreKept) {
+  Tensor x = tensor(numbers(64, -1, 1, 1), {64}, DType::f32).eval();
+  uint64_t before = executor_stats().nodes;
+  {
+    Tensor unused = exp(x);
+    Tensor y = neg(x).eval();
+  }
+  EXPECT_EQ(executor_stats().nodes - before, 1u);
+  Tensor held = x * x;
+  Tensor top = sum(held);
+  top.eval();
+  EXPECT_TRUE(held.evaluated());
+}
+
+TEST(Executor, WritesInPlaceOnlyWhenNobodyElseSees) {
+  Tensor x = ones({1000}).eval();
+  x = contiguous(x).eval();
+  const void* memory = x.data();
+  Tensor other = x;
+  x = x + 1.0;
+  x.eval();
+  EXPECT_NE(x.data(), memory);
+  EXPECT_EQ(other.to_vector<float>()[0], 1);
+  memory = x.data();
+  x = x + 1.0;
+  x.eval();
+  EXPECT_EQ(x.data(), memory) << "the sole owner's memory is used again";
+  Tensor view = slice(x, 0, 0, 10);
+  view.eval();
+  x = x + 1.0;
+  x.eval();
+  EXPECT_EQ(view.to_vector<float>()[0], 3) << "a view of the old value keeps it";
+}
+
+TEST(Executor, AnErrorLeavesInputsAndEarlierValuesUsable) {
+  Tensor x = ones({3, 2});
+  Tensor bad = take(x, Tensor::from<int64_t>({9}, {1}), 0);
+  EXPECT_THROW(bad.eval(), std::exception);
+  EXPECT_THROW(bad.eval(), std::exception);
+  EXPECT_EQ(sum(x).item<float>(), 6);
+}
+
+TEST(Executor, DeepGraphsNeitherOverflowNorLeak) {
+  auto before = backend({}).pool().stats().in_use;
+  {
+    Tensor x = ones({4}).set_requires_grad(false);
+    for (int i = 0; i < 20000; ++i) x = x + 1.0;
+    Tensor unevaluated = x * 2.0;
+    EXPECT_EQ(x.to_vector<float>()[3], 20001);
+  }
+  EXPECT_EQ(backend({}).pool().stats().in_use, before);
+}
+
+TEST(Executor, SeveralThreadsEvaluateAtOnce) {
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i)
+        right += sum(matmul(ones({32, 16}) * double(t), ones({16, 8}))).item<float>() == 32 * 8 * 16 * t;
+    });
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(right, 200);
+}
+
+TEST(Grad, SecondDerivativesAndAccumulation) {
+  Tensor x = Tensor::from<double>({0.3, -1.2, 2.0}, {3}).set_requires_grad(true);
+  Tensor y = sum(x * x * x + sin(x) * x);
+  Tensor first = grad(y, {&x, 1}, {.create_graph = true})[0];
+  Tensor second = grad(sum(first), {&x, 1})[0];
+  Doubles want;
+  for (double v : {0.3, -1.2, 2.0}) want.push_back(6 * v + 2 * std::cos(v) - v * std::sin(v));
+  expect_near(second.to_vector<double>(), want, 1e-12, "second derivative");
+}
+
+TEST(Grad, LookingAtTheLossFirstChangesNothing) {
+  Tensor x = Tensor::from<float>({1, 2}, {2}).set_requires_grad(true);
+  Tensor loss = sum(exp(x));
+  float seen = loss.item<float>();
+  EXPECT_NEAR(seen, std::exp(1) + std::exp(2), 1e-5);
+  EXPECT_NEAR(grad(loss, {&x, 1})[0].to_vector<float>()[1], std::exp(2), 1e-5);
+}
+
+TEST(Grad, ErrorsSayWhatIsMissing) {
+  Tensor x = ones({2}), y = ones({2});
+  EXPECT_THROW(grad(sum(x), {&x, 1}), Error);
+  x.eval();
+  x = x.detach().set_requires_grad(true);
+  y = y.detach().set_requires_grad(true);
+  EXPECT_THROW(grad(x * 2.0, {&x, 1}), Error);
+  EXPECT_THROW(grad(sum(x * 2.0), {&y, 1}), Error);
+  EXPECT_FALSE(grad(sum(x * 2.0), {&y, 1}, {.allow_unused = true})[0]);
+  NoGrad off;
+  EXPECT_FALSE((x * 2.0).requires_grad());
+}
+
+TEST(Null, PlansShapesWithoutMemory) {
+  Device null{DeviceKind::null, 0};
+  auto model =
+      models::make_model({.family = "mlp", .hidden = {4096, 4096}, .input_shape = {784}, .classes = 10}, 1, null);
+  Tensor x = zeros({8192, 784}, DType::f32, null);
+  Tensor logits = model->forward(x).eval();
+  EXPECT_EQ(logits.shape(), (Shape{8192, 10}));
+  EXPECT_GT(backend(null).pool().stats().peak, 8192 * 4096 * 4);
+}
+
+// p, m and v by hand in double precision.
+TEST(Optimizer, AdamWAndSgdAgreeWithTheirFormulas) {
+  struct Weight final : nn::Module {
+    Tensor w = Tensor::from<double>({0.5, -2.0}, {2});
+    Weight() { register_parameter("w", w); }
+    Tensor forward(const Tensor& x) override { return x * w; }
+  };
+  for (bool adam : {true, false}) {
+    Weight module;
+    auto optimizer = adam ? optim::adamw(module.named_parameters(), {0.9, 0.99, 1e-8, 0.1})
+                          : optim::sgd(module.named_parameters(), {0.9, 0.1});
+    Doubles p{0.5, -2.0}, m{0, 0}, v{0, 0};
+    for (int t = 1; t <= 5; ++t) {
+      Tensor loss = sum(module(module.w));
+      std::vector<Tensor> g = grad(loss, {&module.w, 1});
+      optimizer->step(g, 0.01 * t);
+      eval(optimizer->values());
+      optimizer->settle();
+      for (int i = 0; i < 2; ++i) {
+        double gi = 2 * p[i], lr = 0.01 * t;
+        if (adam) {
+          m[i] = 0.9 * m[i] + 0.1 * gi, v[i] = 0.99 * v[i] + 0.01 * gi * gi;
+          double mh = m[i] / (1 - std::pow(0.9, t)), vh = v[i] / (1 - std::pow(0.99, t));
+          p[i] = p[i] * (1 - lr * 0.1) - lr * mh / (std::sqrt(vh) + 1e-8);
+        } else {
+          m[i] = 0.9 * m[i] + gi + 0.1 * p[i];
+          p[i] -= lr * m[i];
+        }
+      }
+      expect_near(module.w.to_vector<double>(), p, 1e-12, adam ? "adamw" : "sgd");
+    }
+  }
+}
+
+TEST(Optimizer, ScheduleWarmsUpAndFalls) {
+  optim::Schedule s{optim::Schedule::Kind::cosine, 1.0, 0.1, 10, 110};
+  EXPECT_DOUBLE_EQ(s.at(0), 0.1);
+  EXPECT_DOUBLE_EQ(s.at(9), 1.0);
+  EXPECT_NEAR(s.at(60), 0.55, 1e-12);
+  EXPECT_NEAR(s.at(110), 0.1, 1e-12);
+}
+
+// A step of each family lowers the loss of one batch, allocates nothing new after the second step, and is planned once.
+TEST(Models, EveryFamilyLearnsInASteadyState) {
+  struct Case {
+    models::ModelSpec spec;
+    Shape input;
+    int64_t targets;
+  };
+  std::vector<Case> cases{
+      {{.family = "mlp", .hidden = {32}, .input_shape = {1, 8, 8}, .classes = 5}, {16, 1, 8, 8}, 16},
+      {{.family = "cnn", .channels = {4, 8}, .input_shape = {1, 8, 8}, .classes = 5}, {16, 1, 8, 8}, 16},
+      {{.family = "gpt",
+        .layers = 2,
+        .heads = 2,
+        .width = 16,
+        .context = 12,
+        .vocab = 5,
+        .input_shape = {12},
+        .classes = 5},
+       {4, 12},
+       48}};
+  for (auto& c : cases) {
+    auto model = models::make_model(c.spec, 3);
+    auto optimizer = optim::adamw(model->named_parameters());
+    bool tokens = c.spec.family == "gpt";
+    Tensor x = tokens ? cast(random_uniform(c.input, 5) * 5.0, DType::i64) : random_normal(c.input, 5);
+    Tensor target = cast(random_uniform({c.targets}, 6) * 5.0, DType::i64);
+    eval(std::vector<Tensor>{x, target});
+    float first = 0, last = 0;
+    ExecutorStats planned{};
+    int64_t reserved = 0;
+    for (int i = 0; i < 30; ++i) {
+      Tensor loss = cross_entropy(model->forward(x), target);
+      {
+        std::vector<Tensor> p, g;
+        for (auto& n : model->named_parameters()) p.push_back(*n.parameter);
+        g = grad(loss, p);
+        p.clear();
+        optimizer->step(g, 0.01);
+      }
+      std::vector<Tensor> out = optimizer->values();
+      out.push_back(loss);
+      eval(out);
+      optimizer->settle();
+      (i ? last : first) = loss.item<float>();
+      if (i == 2) planned = executor_stats(), reserved = backend({}).pool().stats().reserved;
+    }
+    EXPECT_LT(last, first * 0.8) << c.spec.family;
+    EXPECT_EQ(executor_stats().plans, planned.plans) << c.spec.family;
+    EXPECT_EQ(backend({}).pool().stats().reserved, reserved) << c.spec.family;
+  }
+}
+
+}  // namespace
+}  // namespace ds::test

@@ -1,0 +1,170 @@
+// The training loop on real ranks (threads over the inproc transport): the layout must not change the curve.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "engine/train/trainer.h"
+
+namespace ds::train {
+namespace {
+
+class Listener final : public TrainListener {
+ public:
+  void on_start(int64_t step, int64_t) override { start = step; }
+  void on_records(std::span<const StepRecord> r) override { records.insert(records.end(), r.begin(), r.end()); }
+  void on_progress(const TrainProgress& p) override { progress = p; }
+  void on_checkpoint(const std::string&, int64_t step) override {
+    std::lock_guard lock(mutex);
+    checkpoints.push_back(step);
+  }
+  bool stop_requested() override { return stop_at >= 0 && status_.step >= stop_at; }
+  TrainStatus& status() override { return status_; }
+
+  int64_t start = -1, stop_at = -1;
+  std::vector<StepRecord> records;
+  std::vector<int64_t> checkpoints;
+  TrainProgress progress;
+  std::mutex mutex;
+
+ private:
+  TrainStatus status_;
+};
+
+struct Outcome {
+  std::vector<StepRecord> records;
+  std::vector<int64_t> checkpoints;
+  int64_t start = 0;
+  TrainEnd end = TrainEnd::finished;
+  std::vector<double> losses() const {
+    std::vector<double> out;
+    for (auto& r : records)
+      if (r.kind == StepRecord::Kind::train) out.push_back(r.loss);
+    return out;
+  }
+};
+
+Outcome run(TrainConfig config, int ranks, int64_t stop_at = -1) {
+  config.ranks = ranks;
+  std::vector<Listener> listeners(ranks);
+  std::vector<std::unique_ptr<comm::Endpoint>> endpoints;
+  std::vector<std::string> addresses;
+  for (int r = 0; r < ranks; ++r) {
+    endpoints.push_back(comm::make_endpoint(ranks == 1 ? "self" : "inproc"));
+    addresses.push_back(endpoints.back()->address());
+  }
+  Outcome out;
+  std::vector<std::thread> threads;
+  std::vector<std::exception_ptr> errors(ranks);
+  for (int r = 0; r < ranks; ++r)
+    threads.emplace_back([&, r] {
+      TrainConfig mine = config;
+      mine.rank = r;
+      if (r == ranks - 1) listeners[r].stop_at = stop_at;
+      try {
+        auto comm = endpoints[r]->connect(r, addresses);
+        TrainEnd end = train(mine, *comm, listeners[r]);
+        if (r == 0) out.end = end;
+      } catch (...) {
+        errors[r] = std::current_exception();
+      }
+    });
+  for (auto& t : threads) t.join();
+  for (auto& e : errors)
+    if (e) std::rethrow_exception(e);
+  out.records = listeners[0].records;
+  out.checkpoints = listeners[0].checkpoints;
+  out.start = listeners[0].start;
+  return out;
+}
+
+class Train : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    dir_ = std::filesystem::temp_directory_path() / ("ds-train-" + std::to_string(::getpid()));
+    std::filesystem::remove_all(dir_);
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  TrainConfig config(const std::string& job) const {
+    TrainConfig c;
+    c.job = job;
+    c.job_dir = dir_ / job;
+    c.generation = 1;
+    c.model.family = GetParam();
+    c.model.hidden = {32, 16};
+    c.model.channels = {4};
+    c.data.dataset = "fashion_mnist";
+    c.data.limit = 2000;
+    c.optimizer = {"adamw", 0.001, 0, 0.01, 0.9, 0.999, 1e-8};
+    c.checkpoint = {10, 2};
+    c.batch_size = 64;
+    c.epochs = 1;
+    c.seed = 7;
+    c.max_steps = 24;
+    c.virtual_shards = 4;
+    return c;
+  }
+  std::filesystem::path dir_;
+};
+
+TEST_P(Train, DeterministicCurvesAreBitEqualForEveryNumberOfRanks) {
+  TrainConfig c = config("d");
+  c.deterministic = true;
+  std::vector<double> one;
+  for (int ranks : {1, 2, 4}) {
+    c.job_dir = dir_ / std::to_string(ranks);
+    Outcome o = run(c, ranks);
+    if (ranks == 1) one = o.losses();
+    EXPECT_EQ(o.losses(), one) << ranks << " ranks";
+    EXPECT_EQ(o.losses().size(), 24u);
+    EXPECT_EQ(o.records.back().kind, StepRecord::Kind::eval);
+  }
+  EXPECT_LT(one.back(), one.front());
+}
+
+TEST_P(Train, OtherwiseTheyAgreeWithinRounding) {
+  TrainConfig c = config("n");
+  c.max_steps = 20;
+  c.job_dir = dir_ / "one";
+  std::vector<double> one = run(c, 1).losses();
+  c.job_dir = dir_ / "two";
+  std::vector<double> two = run(c, 2).losses();
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_NEAR(two[i], one[i], 1e-6 * one[i]) << "step " << i + 1;
+}
+
+TEST_P(Train, AResumedRunIsTheUnbrokenOne) {
+  TrainConfig c = config("u");
+  std::vector<double> unbroken = run(c, 2).losses();
+  c.job_dir = dir_ / "resumed";
+  Outcome first = run(c, 2, 13);
+  EXPECT_EQ(first.end, TrainEnd::stopped);
+  size_t done = first.losses().size();
+  EXPECT_GE(done, 13u);
+  EXPECT_LE(done, 15u);
+  ++c.generation;
+  Outcome second = run(c, 2);
+  EXPECT_EQ(second.start, static_cast<int64_t>(done));
+  std::vector<double> whole = first.losses();
+  for (double l : second.losses()) whole.push_back(l);
+  EXPECT_EQ(whole, unbroken);
+}
+
+TEST_P(Train, ImpossibleSettingsAreTheUsersToMend) {
+  TrainConfig c = config("e");
+  c.data.dataset = "fashion-mnist";
+  EXPECT_THROW(run(c, 1), UserError);
+  c = config("e");
+  c.batch_size = 4000;
+  EXPECT_THROW(run(c, 1), UserError);
+  c = config("e");
+  c.deterministic = true;
+  c.virtual_shards = 3;
+  EXPECT_THROW(run(c, 2), UserError);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, Train, testing::Values("mlp", "cnn"), [](auto& i) { return std::string(i.param); });
+
+}  // namespace
+}  // namespace ds::train
