@@ -25,7 +25,9 @@ absl::Status validate(const v1::JobSpec& spec);
 // The spec as a JSON document that parse_job() reads back to an equal spec. `indent` < 0: one line.
 std::string to_json(const v1::JobSpec& spec, int indent = 2);
 
-// The page docs/job-file.md, from the table of fields.
+// The table of fields: as the page docs/job-file.md, and as a list of {key, type, allowed, default, only_where,
+// meaning}.
 std::string schema_markdown();
+std::string schema_json();
 
 }  // namespace ds::spec

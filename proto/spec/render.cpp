@@ -95,14 +95,29 @@ std::string to_json(const v1::JobSpec& spec, int indent) {
   return document.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string schema_markdown() {
-  std::string page = kHead;
+std::string schema_json() {
+  Json rows = Json::array();
   for (const Field& field : fields()) {
     const FieldDescriptor* descriptor = look(v1::JobSpec(), field.path).descriptor;
     const std::string only =
         field.only.path.empty() ? "" : absl::StrCat("`", field.only.path, "` is `", field.only.value, "`");
-    absl::StrAppend(&page, "| `", field.path, "` | ", type_name(descriptor), " | ", range_of(field), " | ",
-                    default_of(field, descriptor->is_repeated()), " | ", only, " | ", field.doc, " |\n");
+    rows.push_back({{"key", std::string(field.path)},
+                    {"type", type_name(descriptor)},
+                    {"allowed", range_of(field)},
+                    {"default", default_of(field, descriptor->is_repeated())},
+                    {"only_where", only},
+                    {"meaning", std::string(field.doc)}});
+  }
+  return rows.dump(2);
+}
+
+std::string schema_markdown() {
+  std::string page = kHead;
+  for (const Json& row : Json::parse(schema_json())) {
+    absl::StrAppend(&page, "| `", row["key"].get<std::string>(), "`");
+    for (const char* cell : {"type", "allowed", "default", "only_where", "meaning"})
+      absl::StrAppend(&page, " | ", row[cell].get<std::string>());
+    absl::StrAppend(&page, " |\n");
   }
   return page + kTail;
 }

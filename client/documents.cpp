@@ -1,0 +1,187 @@
+#include "client/documents.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "proto/spec/job_spec.h"
+
+namespace ds::client {
+namespace {
+
+Json time_or_null(int64_t microseconds) {
+  if (microseconds == 0) return nullptr;
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::FromUnixMicros(microseconds), absl::UTCTimeZone());
+}
+
+Json metrics_of(const v1::Job& job) {
+  const v1::JobMetrics& m = job.metrics();
+  const auto known = [&](bool has, double value) { return has ? Json(value) : Json(nullptr); };
+  return {{"loss", known(job.has_metrics() && job.progress().step() > 0, m.loss())},
+          {"test_accuracy", known(m.has_test_accuracy(), m.test_accuracy())},
+          {"test_loss", known(m.has_test_loss(), m.test_loss())},
+          {"samples_per_second", known(job.has_metrics(), m.samples_per_second())},
+          {"train_seconds", known(job.has_metrics(), m.train_seconds())}};
+}
+
+Json ranks_of(const v1::Job& job) {
+  Json ranks = Json::array();
+  for (const v1::RankStatus& r : job.ranks())
+    ranks.push_back({{"rank", r.rank()},
+                     {"worker", r.worker()},
+                     {"device", r.device()},
+                     {"pid", r.pid()},
+                     {"state", std::string(absl::StripPrefix(v1::RankState_Name(r.state()), "RANK_"))},
+                     {"detail", r.detail()}});
+  return ranks;
+}
+
+// "12/2345", or "12" where the end is not known yet.
+std::string step_cell(const Json& job) {
+  const int64_t step = job["progress"]["step"], total = job["progress"]["total_steps"];
+  return total > 0 ? absl::StrCat(step, "/", total) : absl::StrCat(step);
+}
+
+std::string ranks_cell(const Json& job) {
+  std::string out;
+  for (const Json& r : job["ranks"])
+    absl::StrAppend(&out, out.empty() ? "" : ", ", r["rank"].get<int>(), " on ", r["worker"].get<std::string>(), " ",
+                    r["device"].get<std::string>(), " ", r["state"].get<std::string>());
+  return out;
+}
+
+std::vector<Column> worker_columns() {
+  return {{"NAME", text_at("/name")},
+          {"STATE", text_at("/state")},
+          {"SLOTS", text_at("/slots")},
+          {"FREE", text_at("/free_slots")},
+          {"HEARTBEAT", age_at("/last_heartbeat_at")},
+          {"METRICS", text_at("/metrics_address")}};
+}
+
+}  // namespace
+
+std::string state_name(v1::JobState state) { return v1::JobState_Name(state); }
+
+Json job_document(const v1::Job& job) {
+  return {{"id", job.id()},
+          {"name", job.spec().name()},
+          {"state", state_name(job.state())},
+          {"reason", job.reason()},
+          {"generation", job.generation()},
+          {"restarts", job.restarts()},
+          {"priority", job.spec().priority()},
+          {"progress",
+           {{"step", job.progress().step()},
+            {"total_steps", job.progress().total_steps()},
+            {"epoch", job.progress().epoch()}}},
+          {"metrics", metrics_of(job)},
+          {"ranks", ranks_of(job)},
+          {"created_at", time_or_null(job.created_at_us())},
+          {"started_at", time_or_null(job.started_at_us())},
+          {"finished_at", time_or_null(job.finished_at_us())},
+          {"checkpoint", job.checkpoint()},
+          {"revision", job.revision()},
+          {"spec", Json::parse(spec::to_json(job.spec(), -1))}};
+}
+
+Json metric_document(const v1::MetricRecord& r) {
+  Json out = {{"kind", r.kind().empty() ? "train" : r.kind()},
+              {"step", r.step()},
+              {"epoch", r.epoch()},
+              {"time", r.time()},
+              {"loss", r.loss()}};
+  if (r.kind() == "eval") {
+    out["test_accuracy"] = r.accuracy();
+  } else {
+    out["samples_per_second"] = r.samples_per_second();
+    out["samples"] = r.samples();
+    out["step_seconds"] = r.step_seconds();
+    out["lr"] = r.lr();
+    out["sample_hash"] = absl::StrCat(r.sample_hash());  // as text: many readers of JSON keep 53 bits only
+  }
+  out["generation"] = r.generation();
+  return out;
+}
+
+Json worker_document(const v1::Worker& worker) {
+  Json labels = Json::object();
+  for (const auto& [key, value] : std::map<std::string, std::string>(worker.labels().begin(), worker.labels().end()))
+    labels[key] = value;
+  return {{"name", worker.name()},
+          {"state", std::string(absl::StripPrefix(v1::WorkerState_Name(worker.state()), "WORKER_"))},
+          {"slots", worker.slots()},
+          {"free_slots", worker.free_slots()},
+          {"labels", labels},
+          {"incarnation", worker.incarnation()},
+          {"last_heartbeat_at", time_or_null(worker.last_heartbeat_us())},
+          {"metrics_address", worker.metrics_address()}};
+}
+
+View job_view(const v1::Job& job) {
+  return {job_document(job),
+          {{"ID", text_at("/id")},
+           {"NAME", text_at("/name")},
+           {"STATE", text_at("/state")},
+           {"REASON", text_at("/reason")},
+           {"STEP", step_cell},
+           {"EPOCH", text_at("/progress/epoch")},
+           {"LOSS", number_at("/metrics/loss", 6)},
+           {"TEST ACCURACY", number_at("/metrics/test_accuracy", 4)},
+           {"SAMPLES/S", number_at("/metrics/samples_per_second", 5)},
+           {"TRAIN SECONDS", number_at("/metrics/train_seconds", 4)},
+           {"RANKS", ranks_cell},
+           {"GENERATION", text_at("/generation")},
+           {"RESTARTS", text_at("/restarts")},
+           {"CREATED", text_at("/created_at")},
+           {"STARTED", text_at("/started_at")},
+           {"FINISHED", text_at("/finished_at")},
+           {"CHECKPOINT", text_at("/checkpoint")}}};
+}
+
+View jobs_view(const std::vector<v1::Job>& jobs) {
+  View view{Json::array(),
+            {{"ID", text_at("/id")},
+             {"NAME", text_at("/name")},
+             {"STATE", text_at("/state")},
+             {"STEP", step_cell},
+             {"LOSS", number_at("/metrics/loss", 4)},
+             {"ACCURACY", number_at("/metrics/test_accuracy", 4)},
+             {"RANKS", [](const Json& job) { return absl::StrCat(job["ranks"].size()); }},
+             {"AGE", age_at("/created_at")},
+             {"REASON", text_at("/reason")}},
+            "no jobs; submit one with `dsctl job submit FILE`"};
+  for (const v1::Job& job : jobs) view.document.push_back(job_document(job));
+  return view;
+}
+
+View metrics_view(const std::vector<v1::MetricRecord>& records) {
+  View view{Json::array(),
+            {{"KIND", text_at("/kind")},
+             {"STEP", text_at("/step")},
+             {"EPOCH", text_at("/epoch")},
+             {"LOSS", number_at("/loss", 6)},
+             {"SAMPLES/S", number_at("/samples_per_second", 5)},
+             {"ACCURACY", number_at("/test_accuracy", 4)}},
+            "no metrics yet"};
+  for (const v1::MetricRecord& record : records) view.document.push_back(metric_document(record));
+  return view;
+}
+
+View worker_view(const v1::Worker& worker) { return {worker_document(worker), worker_columns()}; }
+
+View workers_view(const std::vector<v1::Worker>& workers) {
+  View view{Json::array(), worker_columns(), "no workers; start one with `ds-worker --coordinator HOST:PORT`"};
+  for (const v1::Worker& worker : workers) view.document.push_back(worker_document(worker));
+  return view;
+}
+
+Json result_document(const v1::Job& job) {
+  const Json metrics = metrics_of(job);
+  return {{"job", job.id()},
+          {"state", state_name(job.state())},
+          {"test_accuracy", metrics["test_accuracy"]},
+          {"train_seconds", metrics["train_seconds"]},
+          {"ranks", job.spec().strategy().data_parallel()}};
+}
+
+}  // namespace ds::client
