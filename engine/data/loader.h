@@ -27,7 +27,8 @@ struct Batch {
 class Loader {
  public:
   // Reads part `part` of `parts` of each global batch from `first_step` on, without end. `dataset` must outlive this.
-  // read_ahead: batches that a thread of its own reads ahead; 0: read inside next(), no thread.
+  // read_ahead: batches that a thread of its own reads ahead; 0: read inside next(), no thread. It pays where a core is
+  // idle (4 % of a 0.65 ms step of 128 images) and costs where each rank has one core (5 %), hence the default.
   Loader(const Dataset& dataset, Sampler sampler, int64_t part, int64_t parts, int64_t first_step, int read_ahead = 0);
   ~Loader();
   Loader(const Loader&) = delete;

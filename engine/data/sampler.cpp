@@ -28,12 +28,13 @@ class Stream {
     return block_[at] | static_cast<uint64_t>(block_[at + 1]) << 32;
   }
 
-  // Uniform in [0, bound), without bias: the high half of a 128-bit product, retried in the uneven part.
+  // Uniform in [0, bound), without bias: the high half of a 128-bit product, retried in the uneven part. That part is
+  // below `bound`, so the division is hardly ever needed.
   uint64_t below(uint64_t bound) {
-    const uint64_t uneven = -bound % bound;
     while (true) {
       const auto product = static_cast<unsigned __int128>(next()) * bound;
-      if (static_cast<uint64_t>(product) >= uneven) return static_cast<uint64_t>(product >> 64);
+      const auto low = static_cast<uint64_t>(product);
+      if (low >= bound || low >= -bound % bound) return static_cast<uint64_t>(product >> 64);
     }
   }
 
