@@ -1,0 +1,122 @@
+#include "coordinator/core/apply.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/core/machine.h"
+
+namespace ds::coordinator {
+namespace {
+
+absl::Status check_change(const State& state, const v1::JobChanged& change) {
+  auto found = state.jobs.find(change.id());
+  if (found == state.jobs.end()) return absl::NotFoundError(absl::StrCat("no job \"", change.id(), "\""));
+  const v1::JobRecord& record = found->second;
+  const v1::JobState now = record.job().state();
+  auto refuse = [&](const char* what) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot ", what, " ", change.id(), ": it is ", v1::JobState_Name(now)));
+  };
+  const bool leaving = record.stop() == v1::STOP_TO_CANCEL || record.stop() == v1::STOP_TO_FAIL;
+  switch (change.change()) {
+    case v1::JobChanged::CANCEL:
+      return ended(now) && now != v1::CANCELLED ? refuse("cancel") : absl::OkStatus();
+    case v1::JobChanged::PAUSE:
+      return ended(now) || leaving ? refuse("pause") : absl::OkStatus();
+    case v1::JobChanged::RESUME:
+      return now != v1::PAUSED && record.stop() != v1::STOP_TO_PAUSE ? refuse("resume") : absl::OkStatus();
+    default:
+      return absl::InvalidArgumentError("no such change of a job");
+  }
+}
+
+absl::Status check_drain(const State& state, const v1::WorkerDraining& drain) {
+  auto found = state.workers.find(drain.worker());
+  if (found == state.workers.end()) return absl::NotFoundError(absl::StrCat("no worker \"", drain.worker(), "\""));
+  if (found->second.state() == v1::WORKER_LOST) {
+    return absl::FailedPreconditionError(absl::StrCat("cannot drain ", drain.worker(), ": it is WORKER_LOST"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_hello(const v1::Register& hello) {
+  if (hello.worker().empty()) return absl::InvalidArgumentError("Register.worker is empty");
+  if (hello.slots() < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("Register.slots is ", hello.slots(), "; at least 1 is needed"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status check(const State& state, const v1::Event& event) {
+  if (event.has_changed()) return check_change(state, event.changed());
+  if (event.has_draining()) return check_drain(state, event.draining());
+  if (event.has_registered()) return check_hello(event.registered().register_());
+  return absl::OkStatus();
+}
+
+std::vector<Effect> apply(State& state, const v1::Event& event) {
+  ++state.revision;
+  Machine machine(state, event.time_us());
+  switch (event.event_case()) {
+    case v1::Event::kSubmitted:
+      machine.on(event.submitted());
+      break;
+    case v1::Event::kChanged:
+      machine.on(event.changed());
+      break;
+    case v1::Event::kRegistered:
+      machine.on(event.registered());
+      break;
+    case v1::Event::kLost:
+      machine.on(event.lost());
+      break;
+    case v1::Event::kDraining:
+      machine.on(event.draining());
+      break;
+    case v1::Event::kDrained:
+      machine.on(event.drained());
+      break;
+    case v1::Event::kExecutor:
+      machine.on(event.executor());
+      break;
+    case v1::Event::kProgressed:
+      machine.on(event.progressed());
+      break;
+    case v1::Event::kTick:
+      machine.on(event.tick());
+      break;
+    case v1::Event::EVENT_NOT_SET:
+      break;
+  }
+  return machine.finish();
+}
+
+int64_t next_deadline_us(const State& state) {
+  int64_t next = 0;
+  for (int64_t order : state.live) {
+    const v1::JobRecord& record = state.jobs.at(state.by_order.at(order));
+    for (int64_t due : {record.not_before_us(), record.stop_by_us()}) {
+      if (due > 0 && (next == 0 || due < next)) next = due;
+    }
+  }
+  return next;
+}
+
+std::string next_id(const State& state, const std::string& name) {
+  std::string slug;
+  for (char c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c))) {
+      slug += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (!slug.empty() && slug.back() != '-') {
+      slug += '-';
+    }
+  }
+  slug.resize(std::min<size_t>(slug.size(), 40));
+  while (!slug.empty() && slug.back() == '-') slug.pop_back();
+  return absl::StrCat(slug.empty() ? "job" : slug, "-", state.submitted + 1);
+}
+
+}  // namespace ds::coordinator

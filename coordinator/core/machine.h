@@ -1,0 +1,81 @@
+// The body of apply(): one event at work on one state. Private to core/.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "coordinator/core/apply.h"
+
+namespace ds::coordinator {
+
+inline constexpr int64_t kSecondUs = 1'000'000;
+inline constexpr int64_t kCheckpointStopUs = 60 * kSecondUs;  // a stop with a checkpoint that takes longer is forced
+inline constexpr int64_t kBudgetWindowUs = 60 * kSecondUs;
+inline constexpr int kBudget = 5;  // restarts within the window that get no further
+inline constexpr int64_t kHeartbeatMs = 500;
+
+class Machine {
+ public:
+  Machine(State& state, int64_t now_us) : state_(state), now_(now_us) {}
+
+  // jobs.cpp: what users ask for
+  void on(const v1::JobSubmitted& event);
+  void on(const v1::JobChanged& event);
+  void on(const v1::JobsProgressed& event);
+  void on(const v1::Tick& event);
+  // workers.cpp: what workers say
+  void on(const v1::WorkerRegistered& event);
+  void on(const v1::WorkerLost& event);
+  void on(const v1::WorkerDraining& event);
+  void on(const v1::WorkerDrained& event);
+  void on(const v1::ExecutorReported& event);
+
+  // Places what can be placed, and gives the effects.
+  std::vector<Effect> finish();
+
+ private:
+  // jobs.cpp
+  void set_state(v1::JobRecord& record, v1::JobState state, const std::string& reason);
+  void touch(v1::JobRecord& record);
+  void enqueue(v1::JobRecord& record, v1::JobState state, const std::string& reason);
+  void end(v1::JobRecord& record, v1::JobState state, const std::string& reason);
+  void cancel(v1::JobRecord& record, const std::string& reason);
+  void pause(v1::JobRecord& record, const std::string& reason);
+  void resume(v1::JobRecord& record);
+  void progress(const v1::JobProgress& p);
+
+  // stop.cpp: how a generation ends
+  void begin_stop(v1::JobRecord& record, v1::StopFor why, const std::string& reason);
+  void harden(v1::JobRecord& record);
+  void stop_rank(const v1::JobRecord& record, int rank);
+  void rank_failed(v1::JobRecord& record, const std::string& reason);
+  void worker_failed(v1::JobRecord& record, const std::string& reason);
+  void recover(v1::JobRecord& record, const std::string& reason);
+  void maybe_ended(v1::JobRecord& record);
+
+  // workers.cpp
+  void report(const std::string& worker, const v1::ExecutorReport& report);
+  void exited(v1::JobRecord& record, int rank, const v1::ExecutorReport& report);
+  void reconcile(v1::JobRecord& record, int rank, const v1::Register& hello);
+  void lose_ranks(const std::string& worker, const std::string& reason);
+  void meet_if_ready(v1::JobRecord& record);
+  void send_meet(const v1::JobRecord& record, int rank);
+  std::vector<v1::JobRecord*> jobs_on(const std::string& worker);
+
+  // placing.cpp
+  void place();
+  void start(v1::JobRecord& record, int64_t generation);
+  void send_start(const v1::JobRecord& record, int rank);
+  void settle_drains();
+
+  v1::JobRecord* find(const std::string& id);
+  v1::CoordinatorMessage& send(const std::string& worker);
+
+  State& state_;
+  const int64_t now_;
+  bool replan_ = false;  // slots or the queue changed
+  std::vector<Effect> effects_;
+  std::map<int64_t, v1::JobState> touched_;  // by order: the state before
+};
+
+}  // namespace ds::coordinator

@@ -1,0 +1,74 @@
+#include "coordinator/core/state.h"
+
+#include <algorithm>
+
+namespace ds::coordinator {
+
+v1::StateSnapshot to_snapshot(const State& state) {
+  v1::StateSnapshot snapshot;
+  snapshot.set_revision(state.revision);
+  snapshot.set_submitted(state.submitted);
+  for (const auto& [order, id] : state.by_order) *snapshot.add_jobs() = state.jobs.at(id);
+  for (const auto& [name, worker] : state.workers) *snapshot.add_workers() = worker;
+  return snapshot;
+}
+
+State from_snapshot(v1::StateSnapshot snapshot) {
+  State state;
+  state.revision = snapshot.revision();
+  state.submitted = snapshot.submitted();
+  for (v1::JobRecord& record : *snapshot.mutable_jobs()) {
+    const std::string id = record.job().id();
+    state.by_order[record.order()] = id;
+    if (!record.client_key().empty()) state.by_key[record.client_key()] = id;
+    if (!ended(record.job().state())) state.live.insert(record.order());
+    state.jobs[id] = std::move(record);
+  }
+  for (v1::WorkerRecord& worker : *snapshot.mutable_workers()) state.workers[worker.name()] = worker;
+  return state;
+}
+
+bool ended(v1::JobState state) { return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED; }
+
+bool released(const v1::RankRecord& rank) { return rank.state() == v1::RANK_EXITED || rank.state() == v1::RANK_LOST; }
+
+bool holds_slots(const v1::JobRecord& record) {
+  return !std::all_of(record.ranks().begin(), record.ranks().end(), released);
+}
+
+std::string device(const v1::RankRecord& rank) { return "cpu:" + std::to_string(rank.slot()); }
+
+v1::Job view(const v1::JobRecord& record) {
+  v1::Job job = record.job();
+  for (int r = 0; r < record.ranks_size(); ++r) {
+    const v1::RankRecord& rank = record.ranks(r);
+    v1::RankStatus* status = job.add_ranks();
+    status->set_rank(r);
+    status->set_worker(rank.worker());
+    status->set_device(device(rank));
+    status->set_pid(rank.pid());
+    status->set_state(rank.state());
+    status->set_detail(rank.detail());
+  }
+  return job;
+}
+
+v1::Worker view(const State& state, const v1::WorkerRecord& worker) {
+  v1::Worker seen;
+  seen.set_name(worker.name());
+  seen.set_state(worker.state());
+  seen.set_slots(worker.slots());
+  *seen.mutable_labels() = worker.labels();
+  seen.set_incarnation(worker.incarnation());
+  seen.set_metrics_address(worker.metrics_address());
+  int free = worker.state() == v1::WORKER_READY ? worker.slots() : 0;
+  for (int64_t order : state.live) {
+    for (const v1::RankRecord& rank : state.jobs.at(state.by_order.at(order)).ranks()) {
+      if (rank.worker() == worker.name() && !released(rank)) --free;
+    }
+  }
+  seen.set_free_slots(std::max(free, 0));
+  return seen;
+}
+
+}  // namespace ds::coordinator
