@@ -1,0 +1,81 @@
+#include "coordinator/daemon.h"
+
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "coordinator/log.h"
+
+namespace ds::coordinator {
+
+Daemon::Daemon(const std::string& folder) : folder_(folder), logs_(folder + "/logs") {}
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::open(const std::string& folder) {
+  std::error_code error;
+  std::unique_ptr<Daemon> daemon(new Daemon(std::filesystem::absolute(folder, error).string()));
+  absl::StatusOr<std::unique_ptr<Store>> store = Store::open(folder);
+  if (!store.ok()) return store.status();
+  daemon->store_ = *std::move(store);
+  absl::StatusOr<State> state = daemon->store_->load();
+  if (!state.ok()) return state.status();
+  spdlog::info("event=loaded revision={} jobs={} live={} workers={}", state->revision, state->jobs.size(),
+               state->live.size(), state->workers.size());
+  for (const auto& [name, worker] : state->workers) {
+    const bool there = worker.state() == v1::WORKER_READY || worker.state() == v1::WORKER_DRAINING;
+    if (there) daemon->presence_.expect(name, absl::Now());
+  }
+  daemon->mind_ = std::make_unique<Mind>(*daemon->store_, *std::move(state), *daemon);
+  daemon->sweeper_ = std::thread([d = daemon.get()] { d->sweep(); });
+  return daemon;
+}
+
+Daemon::~Daemon() {
+  stop_sweeping();
+  if (mind_) mind_->stop();
+}
+
+void Daemon::stop_sweeping() {
+  if (!stop_.HasBeenNotified()) stop_.Notify();
+  if (sweeper_.joinable()) sweeper_.join();
+}
+
+void Daemon::sweep() {
+  while (!stop_.WaitForNotificationWithTimeout(absl::Milliseconds(100))) {
+    for (const Presence::Gone& gone : presence_.sweep(absl::Now())) {
+      v1::Event event;
+      event.mutable_lost()->set_worker(gone.worker);
+      event.mutable_lost()->set_reason(gone.reason);
+      mind_->post(std::move(event), {}, [this, gone](const State& state) {
+        auto worker = state.workers.find(gone.worker);
+        if (worker == state.workers.end() || worker->second.state() == v1::WORKER_DRAINED) return false;
+        if (presence_.attached(gone.worker)) return false;  // it came back meanwhile
+        spdlog::warn("event=worker_lost worker={} reason={}", gone.worker, in_quotes(gone.reason));
+        return true;
+      });
+    }
+  }
+}
+
+void Daemon::send(const std::string& worker, v1::CoordinatorMessage message) {
+  if (message.has_start()) {
+    v1::StartRank* start = message.mutable_start();
+    start->set_job_dir(absl::StrCat(folder_, "/jobs/", start->job()));
+    start->set_metrics_step(store_->metrics_step(start->job()));
+    std::error_code error;
+    std::filesystem::create_directories(start->job_dir(), error);
+    spdlog::info("event=start job={} generation={} rank={} worker={} device={}", start->job(), start->generation(),
+                 start->rank(), worker, start->device());
+  } else if (message.has_stop()) {
+    const v1::StopRank& stop = message.stop();
+    spdlog::info("event=stop job={} generation={} rank={} worker={} checkpoint={}", stop.job(), stop.generation(),
+                 stop.rank(), worker, stop.checkpoint());
+  }
+  presence_.send(worker, std::move(message));
+}
+
+void Daemon::changed(const v1::Job& job, v1::JobState) { hub_.publish(job.id(), &job); }
+
+}  // namespace ds::coordinator

@@ -1,0 +1,68 @@
+// The coordinator without its sockets: everything the RPCs and the HTTP pages stand on.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "coordinator/hub.h"
+#include "coordinator/meters.h"
+#include "coordinator/mind.h"
+#include "coordinator/presence.h"
+#include "coordinator/store/logs.h"
+
+namespace ds::coordinator {
+
+class Daemon final : public World {
+ public:
+  // Opens `folder` and takes up the state in it. The workers of the log have a few seconds to come back.
+  static absl::StatusOr<std::unique_ptr<Daemon>> open(const std::string& folder);
+  ~Daemon() override;
+
+  Mind& mind() { return *mind_; }
+  Store& store() { return *store_; }
+  Logs& logs() { return logs_; }
+  Hub& hub() { return hub_; }
+  Presence& presence() { return presence_; }
+  Meters& meters() { return meters_; }
+
+  // Stops watching for silent workers: they must not be lost for our own end.
+  void stop_sweeping();
+
+  // Runs `question` on the state and returns its answer. Not on the state thread.
+  template <class T>
+  T ask(std::function<T(const State&)> question) {
+    absl::Notification done;
+    T answer;
+    mind_->ask([&](const State& state) {
+      answer = question(state);
+      done.Notify();
+    });
+    done.WaitForNotification();
+    return answer;
+  }
+
+  // World
+  void send(const std::string& worker, v1::CoordinatorMessage message) override;
+  bool watched(const std::string& job) override { return hub_.has(job); }
+  void changed(const v1::Job& job, v1::JobState before) override;
+  void measured(const Measure& measure) override { meters_.measured(measure); }
+  void committed(int events, absl::Duration fsync) override { meters_.committed(events, fsync); }
+
+ private:
+  explicit Daemon(const std::string& folder);
+  void sweep();
+
+  const std::string folder_;
+  std::unique_ptr<Store> store_;
+  Logs logs_;
+  Hub hub_;
+  Presence presence_;
+  Meters meters_;
+  std::unique_ptr<Mind> mind_;
+  absl::Notification stop_;
+  std::thread sweeper_;
+};
+
+}  // namespace ds::coordinator

@@ -1,0 +1,120 @@
+#include "coordinator/http.h"
+
+#include <civetweb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+
+namespace ds::coordinator {
+namespace {
+
+constexpr size_t kPageJobs = 100;    // newest, on the status page
+constexpr size_t kPagePoints = 400;  // of a curve, where the caller does not say
+
+int answer(mg_connection* connection, int code, const char* type, const std::string& body) {
+  mg_printf(connection,
+            "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
+            "Connection: close\r\n\r\n",
+            code, mg_get_response_code_text(connection, code), type, body.size());
+  mg_write(connection, body.data(), body.size());
+  return code;
+}
+
+int on_metrics(mg_connection* connection, void* data) {
+  Daemon& daemon = *static_cast<Daemon*>(data);
+  const std::string text = daemon.ask<std::string>([&](const State& state) {
+    return daemon.meters().text(state, [&](const std::string& worker) {
+      return std::max(0.0, absl::ToDoubleSeconds(absl::Now() - daemon.presence().last_heard(worker)));
+    });
+  });
+  return answer(connection, 200, "text/plain; version=0.0.4", text);
+}
+
+int on_jobs(mg_connection* connection, void* data) {
+  Daemon& daemon = *static_cast<Daemon*>(data);
+  using Seen = std::pair<v1::ListJobsResponse, v1::ListWorkersResponse>;
+  const Seen seen = daemon.ask<Seen>([](const State& state) {
+    Seen s;
+    for (auto at = state.by_order.rbegin(); at != state.by_order.rend() && s.first.jobs_size() < int(kPageJobs); ++at) {
+      *s.first.add_jobs() = view(state.jobs.at(at->second));
+    }
+    for (const auto& [name, worker] : state.workers) *s.second.add_workers() = view(state, worker);
+    return s;
+  });
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string jobs, workers;
+  (void)google::protobuf::util::MessageToJsonString(seen.first, &jobs, options);
+  (void)google::protobuf::util::MessageToJsonString(seen.second, &workers, options);
+  jobs.back() = ',';  // {"jobs": ..., "workers": ...}
+  return answer(connection, 200, "application/json", jobs + workers.substr(1));
+}
+
+// /api/jobs/ID/metrics[?points=N]: the history, training thinned out to about N points (0: all of them).
+int on_history(mg_connection* connection, void* data) {
+  Daemon& daemon = *static_cast<Daemon*>(data);
+  const mg_request_info* request = mg_get_request_info(connection);
+  absl::string_view path = request->local_uri;
+  if (!absl::ConsumePrefix(&path, "/api/jobs/")) return on_jobs(connection, data);
+  if (!absl::ConsumeSuffix(&path, "/metrics")) {
+    return answer(connection, 404, "text/plain", absl::StrCat("no such page: ", request->local_uri, "\n"));
+  }
+  size_t points = kPagePoints;
+  absl::string_view query = request->query_string ? request->query_string : "";
+  if (absl::ConsumePrefix(&query, "points=") && !absl::SimpleAtoi(query, &points)) {
+    return answer(connection, 400, "text/plain", absl::StrCat("points=", query, " is not a number\n"));
+  }
+  auto records = daemon.store().metrics(std::string(path));
+  if (!records.ok()) return answer(connection, 500, "text/plain", std::string(records.status().message()));
+  const size_t every = points == 0 ? 1 : std::max<size_t>(1, records->size() / points);
+  nlohmann::json list = nlohmann::json::array();
+  for (size_t i = 0; i < records->size(); ++i) {
+    const v1::MetricRecord& r = (*records)[i];
+    const bool train = r.kind() == "train";
+    if (train && i % every != 0 && i + 1 != records->size()) continue;
+    nlohmann::json line = {
+        {"kind", r.kind()}, {"step", r.step()}, {"epoch", r.epoch()}, {"time", r.time()}, {"loss", r.loss()}};
+    line[train ? "samples_per_second" : "accuracy"] = train ? r.samples_per_second() : r.accuracy();
+    list.push_back(std::move(line));
+  }
+  return answer(connection, 200, "application/json", list.dump());
+}
+
+int on_page(mg_connection* connection, void*) {
+  const std::string uri = mg_get_request_info(connection)->local_uri;
+  if (uri != "/") return answer(connection, 404, "text/plain", absl::StrCat("no such page: ", uri, "\n"));
+  return answer(connection, 200, "text/html; charset=utf-8", kStatusPage);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Http>> Http::serve(Daemon& daemon, const std::string& address) {
+  std::unique_ptr<Http> http(new Http);
+  const char* options[] = {"listening_ports", address.c_str(),     "num_threads", "4",    "request_timeout_ms",
+                           "10000",           "enable_keep_alive", "no",          nullptr};
+  mg_callbacks callbacks{};
+  http->server_ = mg_start(&callbacks, &daemon, options);
+  mg_server_port port{};
+  if (!http->server_ || mg_get_server_ports(http->server_, 1, &port) < 1) {
+    return absl::UnavailableError(absl::StrCat("[http] cannot listen on ", address));
+  }
+  http->address_ = absl::StrCat(address.substr(0, address.rfind(':')), ":", port.port);
+  mg_set_request_handler(http->server_, "/metrics$", on_metrics, &daemon);
+  mg_set_request_handler(http->server_, "/api/jobs", on_history, &daemon);
+  mg_set_request_handler(http->server_, "/", on_page, &daemon);
+  return http;
+}
+
+Http::~Http() {
+  if (server_) mg_stop(server_);
+}
+
+}  // namespace ds::coordinator

@@ -1,0 +1,100 @@
+#include "coordinator/meters.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/text_serializer.h>
+
+namespace ds::coordinator {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+prometheus::Histogram& histogram(prometheus::Registry& registry, const char* name, const char* help,
+                                 const std::vector<double>& bounds) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, bounds);
+}
+
+const std::vector<double> kSeconds = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 14400};
+
+ClientMetric& add(MetricFamily& family, const char* label, const std::string& value) {
+  ClientMetric& metric = family.metric.emplace_back();
+  metric.label.push_back({label, value});
+  return metric;
+}
+
+}  // namespace
+
+Meters::Meters()
+    : queue_wait_(histogram(registry_, "ds_queue_wait_seconds", "From queued to placed", kSeconds)),
+      recovery_(histogram(registry_, "ds_recovery_seconds", "From a failure to the next completed step", kSeconds)),
+      fsync_(histogram(registry_, "ds_wal_fsync_seconds", "One commit of the log, with its fsync",
+                       {1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1})),
+      events_(prometheus::BuildCounter()
+                  .Name("ds_log_events_total")
+                  .Help("Events made durable")
+                  .Register(registry_)
+                  .Add({})) {}
+
+void Meters::measured(const Measure& measure) {
+  (measure.what == Measure::kQueueWait ? queue_wait_ : recovery_).Observe(measure.seconds);
+}
+
+void Meters::committed(int events, absl::Duration fsync) {
+  events_.Increment(events);
+  fsync_.Observe(absl::ToDoubleSeconds(fsync));
+}
+
+void Meters::trained(const v1::MetricsBatch& batch) {
+  absl::MutexLock lock(&mutex_);
+  Training& training = training_[batch.job()];
+  for (const v1::MetricRecord& record : batch.records()) {
+    if (record.kind() != "train") continue;
+    training.samples += static_cast<double>(record.samples());
+    training.step_seconds += record.step_seconds();
+    ++training.steps;
+  }
+}
+
+void Meters::add_jobs(const State& state, std::vector<MetricFamily>& families) {
+  MetricFamily jobs{"ds_jobs", "Jobs by state", MetricType::Gauge, {}};
+  MetricFamily loss{"ds_job_loss", "Training loss of the last step reported", MetricType::Gauge, {}};
+  MetricFamily restarts{"ds_job_restarts_total", "Starts after a failure", MetricType::Counter, {}};
+  MetricFamily samples{"ds_job_samples_total", "Training samples reported", MetricType::Counter, {}};
+  MetricFamily steps{"ds_job_step_seconds", "Time of a training step", MetricType::Summary, {}};
+  std::map<int, int> by_state;
+  for (int s = v1::PENDING; s <= v1::CANCELLED; ++s) by_state[s] = 0;
+  for (const auto& [id, record] : state.jobs) ++by_state[record.job().state()];
+  for (auto [s, n] : by_state) add(jobs, "state", v1::JobState_Name(s)).gauge.value = n;
+  for (const auto& [id, training] : training_) {  // those that trained lately
+    auto found = state.jobs.find(id);
+    if (found == state.jobs.end()) continue;
+    add(loss, "job", id).gauge.value = found->second.job().metrics().loss();
+    add(restarts, "job", id).counter.value = found->second.job().restarts();
+    add(samples, "job", id).counter.value = training.samples;
+    ClientMetric& step = add(steps, "job", id);
+    step.summary.sample_count = training.steps;
+    step.summary.sample_sum = training.step_seconds;
+  }
+  for (MetricFamily* family : {&jobs, &loss, &restarts, &samples, &steps}) families.push_back(std::move(*family));
+}
+
+std::string Meters::text(const State& state, const Heard& heard) {
+  std::vector<MetricFamily> families = registry_.Collect();
+  {
+    absl::MutexLock lock(&mutex_);
+    add_jobs(state, families);
+  }
+  MetricFamily age{"ds_worker_heartbeat_age_seconds", "Since a worker was last heard", MetricType::Gauge, {}};
+  MetricFamily slots{"ds_worker_slots", "Slots a worker lends", MetricType::Gauge, {}};
+  for (const auto& [name, worker] : state.workers) {
+    if (worker.state() == v1::WORKER_LOST || worker.state() == v1::WORKER_DRAINED) continue;
+    add(age, "worker", name).gauge.value = heard(name);
+    add(slots, "worker", name).gauge.value = worker.slots();
+  }
+  families.push_back(std::move(age));
+  families.push_back(std::move(slots));
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace ds::coordinator

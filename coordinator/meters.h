@@ -1,0 +1,45 @@
+// What /metrics says: histograms that grow with effects, and families made from the state at each scrape.
+#pragma once
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "coordinator/core/apply.h"
+
+namespace ds::coordinator {
+
+// Any thread.
+class Meters {
+ public:
+  Meters();
+  void measured(const Measure& measure);
+  void committed(int events, absl::Duration fsync);
+  void trained(const v1::MetricsBatch& batch);
+
+  // Prometheus' text. `heard` gives the seconds since a worker was heard.
+  using Heard = std::function<double(const std::string&)>;
+  std::string text(const State& state, const Heard& heard);
+
+ private:
+  struct Training {
+    double samples = 0, step_seconds = 0;
+    uint64_t steps = 0;
+  };
+  void add_jobs(const State& state, std::vector<prometheus::MetricFamily>& families);
+
+  prometheus::Registry registry_;
+  prometheus::Histogram& queue_wait_;
+  prometheus::Histogram& recovery_;
+  prometheus::Histogram& fsync_;
+  prometheus::Counter& events_;
+  absl::Mutex mutex_;
+  std::map<std::string, Training> training_ ABSL_GUARDED_BY(mutex_);  // by job, since this process started
+};
+
+}  // namespace ds::coordinator
