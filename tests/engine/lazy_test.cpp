@@ -75,7 +75,7 @@ TEST(Executor, AnErrorLeavesInputsAndEarlierValuesUsable) {
 TEST(Executor, DeepGraphsNeitherOverflowNorLeak) {
   auto before = backend({}).pool().stats().in_use;
   {
-    Tensor x = ones({4}).set_requires_grad(false);
+    Tensor x = ones({4});
     for (int i = 0; i < 20000; ++i) x = x + 1.0;
     Tensor unevaluated = x * 2.0;
     EXPECT_EQ(x.to_vector<float>()[3], 20001);
