@@ -1,7 +1,8 @@
 // A fused elementwise program: the chunk VM's bytecode. A single op is a program of one instruction.
 //
 // Values live in registers, one per input and one per instruction, each a block of elements that stays in L1. Register
-// r < inputs.size() holds input r; register inputs.size() + i holds the result of instruction i.
+// r < inputs.size() holds input r; register inputs.size() + i holds the result of instruction i. A bf16 instruction
+// computes in f32 and rounds its result, so that fusing changes no bit. At most 256 registers.
 #pragma once
 #include <array>
 #include <cstdint>

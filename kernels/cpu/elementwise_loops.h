@@ -1,0 +1,18 @@
+// The prebuilt block loops behind the chunk VM: elementwise.def x dtype.
+#pragma once
+#include <cstdint>
+
+#include "kernels/elementwise.h"
+
+namespace ds::kernels::cpu_detail {
+
+// Blocks hold compute types: a bf16 block holds floats that are exact bf16 values.
+using Loop = void (*)(void* out, const void* a, const void* b, const void* c, int64_t n);
+
+// Throws NotSupported where the instruction is not defined for the dtype. `operand` is the dtype of operand 0.
+Loop find_loop(const EwInstruction& instruction, DType operand);
+int operands_of(Ew op);
+int flops_of(Ew op);
+const char* name_of(Ew op);
+
+}  // namespace ds::kernels::cpu_detail
