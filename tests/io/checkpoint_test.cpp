@@ -83,6 +83,13 @@ TEST(Checkpoint, ABrokenSetDoesNotCountAsKept) {
   EXPECT_THAT(names_in(folder.path()), ElementsAre("step-00000250", "step-00000300", "step-00000350"));
 }
 
+TEST(Checkpoint, NewerSetsAreNotItsToRemove) {
+  const Folder folder;
+  for (int64_t step : {100, 200, 300}) make_set(folder.path(), step);
+  make_set(folder.path(), 150, 0, /*keep=*/1);
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("step-00000150", "step-00000200", "step-00000300"));
+}
+
 TEST(Checkpoint, TheSameStartKeepsAWholeSetAndReplacesABrokenOne) {
   const Folder folder;
   make_set(folder.path(), 100);
