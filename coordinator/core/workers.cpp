@@ -145,7 +145,7 @@ void Machine::exited(v1::JobRecord& record, int r, const v1::ExecutorReport& rep
   v1::RankRecord& rank = *record.mutable_ranks(r);
   rank.set_state(v1::RANK_EXITED);
   rank.set_detail(report.detail());
-  rank.set_complete(report.exit_code() == 0 && !report.stopped());
+  rank.set_complete(record.met() && report.exit_code() == 0 && !report.stopped());
   replan_ = true;
   const bool users_fault = report.exit_code() != 0 && !report.retryable() && !report.stopped();
   const std::string reason =
