@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/comm/patience.h"
 #include "engine/comm/futex.h"
+#include "engine/comm/patience.h"
 #include "engine/comm/point_to_point.h"
 
 namespace ds::comm {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr uint32_t kTestsBetweenLooks = 1024;  // a caller that only ever tests hears of a dead peer too
-constexpr uint32_t kPollsBetweenProgress = 64; // while only flags in shared memory are awaited
+constexpr uint32_t kTestsBetweenLooks = 1024;   // a caller that only ever tests hears of a dead peer too
+constexpr uint32_t kPollsBetweenProgress = 64;  // while only flags in shared memory are awaited
 
 class Stopwatch {  // adds the time of a scope
  public:
@@ -53,7 +53,8 @@ void Operation::wait() {
   owner_.wait(*this);
 }
 
-Collectives::Collectives(std::unique_ptr<Transport> transport) : group_(std::move(transport)), name_(group_.transport().name()) {}
+Collectives::Collectives(std::unique_ptr<Transport> transport)
+    : group_(std::move(transport)), name_(group_.transport().name()) {}
 
 Collectives::~Collectives() {
   if (failed_ || aborted_.load()) group_.transport().shut();
@@ -64,8 +65,7 @@ std::unique_ptr<Operation> Collectives::start(Call call, const Options& options)
   const Algorithm& algorithm = choose(group_, call, options);
   call.sequence = ++sequence_;
   const bool counted = call.collective == Collective::all_reduce;
-  auto operation =
-      std::make_unique<Operation>(*this, algorithm.run(group_, call), group_.memory().sequence(), counted);
+  auto operation = std::make_unique<Operation>(*this, algorithm.run(group_, call), group_.memory().sequence(), counted);
   collectives_.push_back(operation.get());
   return operation;
 }
@@ -75,13 +75,15 @@ std::unique_ptr<Work> Collectives::all_reduce_async(void* data, size_t count, DT
   stats_.all_reduce_calls += 1;
   stats_.all_reduce_bytes += count * size_of(type);
   Stopwatch watch(stats_.all_reduce_seconds);
-  auto operation =
-      start({.collective = Collective::all_reduce, .type = type, .op = op, .out = data, .in = data, .count = count}, options);
+  auto operation = start(
+      {.collective = Collective::all_reduce, .type = type, .op = op, .out = data, .in = data, .count = count}, options);
   return operation;
 }
 
-void Collectives::reduce_scatter(void* out, const void* in, size_t count, DType type, ReduceOp op, const Options& options) {
-  run({.collective = Collective::reduce_scatter, .type = type, .op = op, .out = out, .in = in, .count = count}, options);
+void Collectives::reduce_scatter(void* out, const void* in, size_t count, DType type, ReduceOp op,
+                                 const Options& options) {
+  run({.collective = Collective::reduce_scatter, .type = type, .op = op, .out = out, .in = in, .count = count},
+      options);
 }
 
 void Collectives::all_gather(void* out, const void* in, size_t count, DType type, const Options& options) {
@@ -92,7 +94,8 @@ void Collectives::broadcast(void* data, size_t count, DType type, int root, cons
   if (root < 0 || root >= size()) {
     throw CommError("[broadcast] root is rank " + std::to_string(root) + " of " + std::to_string(size()));
   }
-  run({.collective = Collective::broadcast, .type = type, .out = data, .in = data, .count = count, .root = root}, options);
+  run({.collective = Collective::broadcast, .type = type, .out = data, .in = data, .count = count, .root = root},
+      options);
 }
 
 void Collectives::barrier() { run({.collective = Collective::barrier}, {}); }
@@ -201,7 +204,8 @@ void Collectives::check() {
   if (const uint32_t by = group_.memory().own().aborted.load(std::memory_order_acquire)) {
     const int r = static_cast<int>(by) - 1;
     const auto& why = group_.memory().block(r).why;
-    fail("rank " + std::to_string(r) + " aborted the group: " + std::string(why.data(), strnlen(why.data(), why.size())));
+    fail("rank " + std::to_string(r) +
+         " aborted the group: " + std::string(why.data(), strnlen(why.data(), why.size())));
   }
 }
 

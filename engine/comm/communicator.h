@@ -1,4 +1,5 @@
-// Collectives between the ranks of a job. One algorithm is one file under engine/comm/algorithms/, one transport one folder.
+// Collectives between the ranks of a job. One algorithm is one file under engine/comm/algorithms/, one transport one
+// folder.
 //
 // Making a group: every rank creates an Endpoint, publishes its address() by any means, and calls connect() with all
 // addresses in rank order. Every rank must make the same collective calls in the same order.
@@ -57,22 +58,24 @@ class Communicator {
   virtual int size() const = 0;
   virtual const char* transport() const = 0;
 
-  // Memory for collectives; freed when the last owner lets go, and it may outlive the Communicator. Not collective: peers
-  // map it when they first meet it.
+  // Memory for collectives; freed when the last owner lets go, and it may outlive the Communicator. Not collective:
+  // peers map it when they first meet it.
   virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
 
   // In place. Sums are taken in one fixed binary tree over ranks, ((r0+r1)+(r2+r3))+..., in every algorithm marked
   // deterministic, so that the result has the same bits on all ranks, in every run, and under any power-of-two split.
   virtual std::unique_ptr<Work> all_reduce_async(void* data, size_t count, DType, ReduceOp, const Options& = {}) = 0;
-  void all_reduce(void* data, size_t count, DType t, ReduceOp op, const Options& o = {}) { all_reduce_async(data, count, t, op, o)->wait(); }
+  void all_reduce(void* data, size_t count, DType t, ReduceOp op, const Options& o = {}) {
+    all_reduce_async(data, count, t, op, o)->wait();
+  }
   // `in` holds size() * count elements; out gets chunk rank(), reduced.
   virtual void reduce_scatter(void* out, const void* in, size_t count, DType, ReduceOp, const Options& = {}) = 0;
   // out holds size() * count elements.
   virtual void all_gather(void* out, const void* in, size_t count, DType, const Options& = {}) = 0;
   virtual void broadcast(void* data, size_t count, DType, int root, const Options& = {}) = 0;
-  // Messages between two ranks, matched by (peer, tag) in order; both sides name the same size, else CommError. Not ordered
-  // with collectives. Two ranks that send to each other at once use the async forms: a blocking send may wait for its
-  // receiver.
+  // Messages between two ranks, matched by (peer, tag) in order; both sides name the same size, else CommError. Not
+  // ordered with collectives. Two ranks that send to each other at once use the async forms: a blocking send may wait
+  // for its receiver.
   virtual std::unique_ptr<Work> send_async(const void* data, size_t bytes, int peer, uint32_t tag) = 0;
   virtual std::unique_ptr<Work> receive_async(void* data, size_t bytes, int peer, uint32_t tag) = 0;
   void send(const void* data, size_t bytes, int peer, uint32_t tag) { send_async(data, bytes, peer, tag)->wait(); }
@@ -91,12 +94,13 @@ class Endpoint {
   virtual ~Endpoint() = default;
   virtual std::string address() const = 0;  // opaque bytes
   // Collective; throws CommError after `timeout_seconds`.
-  virtual std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses, double timeout_seconds = 60) = 0;
+  virtual std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses,
+                                                double timeout_seconds = 60) = 0;
 };
 
 struct EndpointOptions {
-  bool share_memory = true;        // false: treat every peer as if it were on another host
-  std::string ucx_transports = {}; // UCX_TLS, e.g. "tcp,self"; empty: whatever UCX finds
+  bool share_memory = true;         // false: treat every peer as if it were on another host
+  std::string ucx_transports = {};  // UCX_TLS, e.g. "tcp,self"; empty: whatever UCX finds
 };
 
 // transport: "ucx", "inproc", "nccl", or "self" for a single rank. Throws CommError naming the ones that are built in.

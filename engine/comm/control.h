@@ -8,27 +8,27 @@
 
 namespace ds::comm {
 
-inline constexpr uint64_t kSlots = 16;             // collectives that may be under way at once
-inline constexpr size_t kInline = 16 * 1024;       // bytes a slot carries itself
-inline constexpr size_t kExports = 1024;           // segments a rank may hold
+inline constexpr uint64_t kSlots = 16;        // collectives that may be under way at once
+inline constexpr size_t kInline = 16 * 1024;  // bytes a slot carries itself
+inline constexpr size_t kExports = 1024;      // segments a rank may hold
 inline constexpr size_t kCacheLine = 64;
 
 // Where a rank's data for a collective lies, and what it believes the collective to be.
 struct Descriptor {
   uint64_t bytes;
-  uint64_t offset;     // in the segment
-  uint32_t segment;    // index into exports; kInlined: the slot's own payload
-  uint32_t generation; // of the export
-  uint32_t signature;  // collective, algorithm, dtype, op, root
-  uint32_t peer_count; // size of the group
+  uint64_t offset;      // in the segment
+  uint32_t segment;     // index into exports; kInlined: the slot's own payload
+  uint32_t generation;  // of the export
+  uint32_t signature;   // collective, algorithm, dtype, op, root
+  uint32_t peer_count;  // size of the group
   uint64_t count;
 };
 inline constexpr uint32_t kInlined = ~0u;
 
 struct Slot {
-  alignas(kCacheLine) Descriptor descriptor;          // written before `posted` says so
-  alignas(kCacheLine) std::atomic<uint32_t> claimed;  // blocks of the owner's share that somebody took
-  alignas(kCacheLine) std::atomic<uint32_t> finished; // blocks the owner has finished, whoever's share they are of
+  alignas(kCacheLine) Descriptor descriptor;           // written before `posted` says so
+  alignas(kCacheLine) std::atomic<uint32_t> claimed;   // blocks of the owner's share that somebody took
+  alignas(kCacheLine) std::atomic<uint32_t> finished;  // blocks the owner has finished, whoever's share they are of
 };
 
 struct Export {
@@ -46,9 +46,9 @@ struct ControlBlock {
   // The owner sleeps on `doorbell`; a peer that changes what it may wait for rings it.
   alignas(kCacheLine) std::atomic<uint32_t> sleeping;
   std::atomic<uint32_t> doorbell;
-  alignas(kCacheLine) std::atomic<uint32_t> left;     // the owner said goodbye
-  std::atomic<uint32_t> aborted;                      // written by others: 1 + the rank that aborted
-  std::array<char, 256> why;                          // the owner's reason, if it aborted
+  alignas(kCacheLine) std::atomic<uint32_t> left;  // the owner said goodbye
+  std::atomic<uint32_t> aborted;                   // written by others: 1 + the rank that aborted
+  std::array<char, 256> why;                       // the owner's reason, if it aborted
   std::array<Slot, kSlots> slots;
   std::array<Export, kExports> exports;
   alignas(4096) std::array<std::array<std::byte, kInline>, kSlots> payload;

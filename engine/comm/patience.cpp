@@ -8,7 +8,7 @@
 namespace ds::comm {
 namespace {
 
-constexpr int kSpins = 2000;   // some 50 us: a peer on a core of its own answers within
+constexpr int kSpins = 2000;  // some 50 us: a peer on a core of its own answers within
 constexpr int kYields = 200;
 constexpr std::chrono::microseconds kNap{2000};
 constexpr std::chrono::milliseconds kLookAtPeers{5};

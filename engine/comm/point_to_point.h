@@ -1,5 +1,5 @@
-// Send and receive: by message, or where memory is shared and the data lies in a buffer, by one copy out of the sender's
-// memory.
+// Send and receive: by message, or where memory is shared and the data lies in a buffer, by one copy out of the
+// sender's memory.
 #pragma once
 #include "engine/comm/group.h"
 

@@ -102,10 +102,14 @@ void into_one(Out* out, const T* const* in, size_t count) {
 template <class T, class Op, class Out>
 void leaf(Out* out, const T* const* in, size_t n, size_t count) {
   switch (n) {
-    case 1: return into_one<T, Op, 1>(out, in, count);
-    case 2: return into_one<T, Op, 2>(out, in, count);
-    case 3: return into_one<T, Op, 3>(out, in, count);
-    default: return into_one<T, Op, 4>(out, in, count);
+    case 1:
+      return into_one<T, Op, 1>(out, in, count);
+    case 2:
+      return into_one<T, Op, 2>(out, in, count);
+    case 3:
+      return into_one<T, Op, 3>(out, in, count);
+    default:
+      return into_one<T, Op, 4>(out, in, count);
   }
 }
 
@@ -154,9 +158,12 @@ void run(std::span<void* const> out, std::span<const void* const> in, size_t cou
 template <class T>
 void run(ReduceOp op, std::span<void* const> out, std::span<const void* const> in, size_t count) {
   switch (op) {
-    case ReduceOp::sum: return run<T, Sum>(out, in, count);
-    case ReduceOp::max: return run<T, Max>(out, in, count);
-    case ReduceOp::min: return run<T, Min>(out, in, count);
+    case ReduceOp::sum:
+      return run<T, Sum>(out, in, count);
+    case ReduceOp::max:
+      return run<T, Max>(out, in, count);
+    case ReduceOp::min:
+      return run<T, Min>(out, in, count);
   }
 }
 
@@ -164,13 +171,20 @@ void run(ReduceOp op, std::span<void* const> out, std::span<const void* const> i
 
 void reduce_tree(DType type, ReduceOp op, std::span<void* const> out, std::span<const void* const> in, size_t count) {
   switch (type) {
-    case DType::f32: return run<float>(op, out, in, count);
-    case DType::f64: return run<double>(op, out, in, count);
-    case DType::bf16: return run<Bf16Bits>(op, out, in, count);
-    case DType::i64: return run<int64_t>(op, out, in, count);
-    case DType::i32: return run<int32_t>(op, out, in, count);
-    case DType::u8: return run<uint8_t>(op, out, in, count);
-    case DType::boolean: break;
+    case DType::f32:
+      return run<float>(op, out, in, count);
+    case DType::f64:
+      return run<double>(op, out, in, count);
+    case DType::bf16:
+      return run<Bf16Bits>(op, out, in, count);
+    case DType::i64:
+      return run<int64_t>(op, out, in, count);
+    case DType::i32:
+      return run<int32_t>(op, out, in, count);
+    case DType::u8:
+      return run<uint8_t>(op, out, in, count);
+    case DType::boolean:
+      break;
   }
   throw CommError(std::string("[reduce] no ") + name_of(op) + " for " + ds::name_of(type));
 }
@@ -179,9 +193,12 @@ bool partial_sums_are_exact(DType type, ReduceOp op) { return type != DType::bf1
 
 const char* name_of(ReduceOp op) {
   switch (op) {
-    case ReduceOp::sum: return "sum";
-    case ReduceOp::max: return "max";
-    case ReduceOp::min: return "min";
+    case ReduceOp::sum:
+      return "sum";
+    case ReduceOp::max:
+      return "max";
+    case ReduceOp::min:
+      return "min";
   }
   return "?";
 }

@@ -24,8 +24,9 @@ const Algorithm& forced(const Group& group, const Call& call, std::string_view n
   for (const Algorithm* a : registered(call.collective)) {
     if (a->name != name) continue;
     if (const char* why = a->refusal(group, call)) {
-      throw CommError(where + "algorithm " + a->name + " does not serve " + std::to_string(call.bytes()) + " bytes of " +
-                      ds::name_of(call.type) + " over " + std::to_string(group.size()) + " ranks: " + why);
+      throw CommError(where + "algorithm " + a->name + " does not serve " + std::to_string(call.bytes()) +
+                      " bytes of " + ds::name_of(call.type) + " over " + std::to_string(group.size()) +
+                      " ranks: " + why);
     }
     return *a;
   }
@@ -38,11 +39,16 @@ Register::Register(const Algorithm& a) { table().push_back(a); }
 
 const char* name_of(Collective c) {
   switch (c) {
-    case Collective::all_reduce: return "all_reduce";
-    case Collective::reduce_scatter: return "reduce_scatter";
-    case Collective::all_gather: return "all_gather";
-    case Collective::broadcast: return "broadcast";
-    case Collective::barrier: return "barrier";
+    case Collective::all_reduce:
+      return "all_reduce";
+    case Collective::reduce_scatter:
+      return "reduce_scatter";
+    case Collective::all_gather:
+      return "all_gather";
+    case Collective::broadcast:
+      return "broadcast";
+    case Collective::barrier:
+      return "barrier";
   }
   return "?";
 }

@@ -30,10 +30,10 @@ struct Call {
 struct Algorithm {
   Collective collective;
   const char* name;
-  const char* about;   // one line
-  bool deterministic;  // sums in the fixed tree (or sums nothing)
-  const char* (*refusal)(const Group&, const Call&);      // null when it serves; else a sentence
-  double (*seconds)(const Group&, size_t bytes);          // by the latency-bandwidth model
+  const char* about;                                  // one line
+  bool deterministic;                                 // sums in the fixed tree (or sums nothing)
+  const char* (*refusal)(const Group&, const Call&);  // null when it serves; else a sentence
+  double (*seconds)(const Group&, size_t bytes);      // by the latency-bandwidth model
   Task (*run)(Group&, Call);
 };
 

@@ -228,11 +228,11 @@ void SharedCall::check(int rank) {
   const Descriptor& theirs = slot(rank).descriptor;
   const Descriptor& mine = slot(rank_).descriptor;
   if (theirs.signature == mine.signature && theirs.count == mine.count) return;
-  throw CommError(std::string("[") + name_of(call_.collective) + "] ranks disagree about call " + std::to_string(sequence_) +
-                  ": rank " + std::to_string(rank_) + " has " + std::to_string(call_.count) + " x " +
-                  ds::name_of(call_.type) + " " + name_of(call_.op) + " by " + algorithm_ + ", rank " + std::to_string(rank) +
-                  " has " + std::to_string(theirs.count) + " elements of " +
-                  (theirs.signature == mine.signature ? "the same" : "another kind of call"));
+  throw CommError(std::string("[") + name_of(call_.collective) + "] ranks disagree about call " +
+                  std::to_string(sequence_) + ": rank " + std::to_string(rank_) + " has " +
+                  std::to_string(call_.count) + " x " + ds::name_of(call_.type) + " " + name_of(call_.op) + " by " +
+                  algorithm_ + ", rank " + std::to_string(rank) + " has " + std::to_string(theirs.count) +
+                  " elements of " + (theirs.signature == mine.signature ? "the same" : "another kind of call"));
 }
 
 std::byte* SharedCall::at(int rank) {

@@ -1,5 +1,5 @@
-// Collectives' side of shared memory: which addresses peers can reach, where peers' data lies here, and one collective's
-// view of what its ranks have posted.
+// Collectives' side of shared memory: which addresses peers can reach, where peers' data lies here, and one
+// collective's view of what its ranks have posted.
 #pragma once
 #include <map>
 #include <memory>
@@ -12,7 +12,8 @@
 
 namespace ds::comm {
 
-// The buffers of a rank. Thread-safe, because a buffer may be let go on any thread; outlives the communicator with them.
+// The buffers of a rank. Thread-safe, because a buffer may be let go on any thread; outlives the communicator with
+// them.
 class BufferTable {
  public:
   struct Place {
@@ -20,9 +21,9 @@ class BufferTable {
     uint64_t offset;
   };
   explicit BufferTable(ControlBlock* own) : own_(own) {}
-  void add(const Segment&);      // exports it where memory is shared
+  void add(const Segment&);  // exports it where memory is shared
   void remove(const Segment&);
-  void close();                  // the control block is going away
+  void close();  // the control block is going away
   std::optional<Place> locate(const void* data, size_t bytes);
 
  private:
@@ -92,9 +93,13 @@ class SharedCall {
   std::byte* at(int rank);
   bool staged() const { return staged_ != nullptr; }
 
-  // Work shared out in blocks. finish() counts blocks this rank has done; unfinished(total) names a rank that owes some.
+  // Work shared out in blocks. finish() counts blocks this rank has done; unfinished(total) names a rank that owes
+  // some.
   bool claim(int rank, uint32_t& block, uint32_t blocks);
-  void finish(uint32_t blocks) { finished_ += blocks; slot(rank_).finished.store(finished_, std::memory_order_release); }
+  void finish(uint32_t blocks) {
+    finished_ += blocks;
+    slot(rank_).finished.store(finished_, std::memory_order_release);
+  }
   void publish();  // makes finish() known to sleepers
   int unfinished(uint32_t total);
   int unfinished_ranks() { return unfinished(size_); }

@@ -34,8 +34,8 @@ double seconds(const Group& group, size_t bytes) {
   return 2 * group.model().flag + 2.0 * static_cast<double>(bytes) * group.size() * group.model().memory_byte;
 }
 
-const Register registered({Collective::all_gather, "direct", "every rank copies the others' chunks out of their memory", true,
-                           refusal, seconds, run});
+const Register registered({Collective::all_gather, "direct", "every rank copies the others' chunks out of their memory",
+                           true, refusal, seconds, run});
 
 }  // namespace
 }  // namespace ds::comm

@@ -27,7 +27,8 @@ double seconds(const Group& group, size_t bytes) {
   return (group.size() - 1) * (group.model().message + static_cast<double>(bytes) * group.model().message_byte);
 }
 
-const Register registered({Collective::all_gather, "ring", "every chunk travels the ring", true, refusal, seconds, run});
+const Register registered({Collective::all_gather, "ring", "every chunk travels the ring", true, refusal, seconds,
+                           run});
 
 }  // namespace
 }  // namespace ds::comm

@@ -51,8 +51,8 @@ double seconds(const Group& group, size_t bytes) {
          2 * (n - 1) / n * static_cast<double>(bytes) * group.model().message_byte;
 }
 
-const Register registered({Collective::all_reduce, "exchange", "shares go straight to their owners, sums straight back", true,
-                           refusal, seconds, run});
+const Register registered({Collective::all_reduce, "exchange", "shares go straight to their owners, sums straight back",
+                           true, refusal, seconds, run});
 
 }  // namespace
 }  // namespace ds::comm

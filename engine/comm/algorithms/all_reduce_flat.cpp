@@ -33,8 +33,8 @@ double seconds(const Group& group, size_t bytes) {
   return group.model().flag + static_cast<double>(bytes) * (group.size() + 1) * group.model().memory_byte;
 }
 
-const Register registered({Collective::all_reduce, "flat", "everybody reduces everything itself; small data", true, refusal,
-                           seconds, run});
+const Register registered({Collective::all_reduce, "flat", "everybody reduces everything itself; small data", true,
+                           refusal, seconds, run});
 
 }  // namespace
 }  // namespace ds::comm

@@ -1,5 +1,5 @@
-// Recursive halving, then doubling back: log2 N rounds each way, and each rank sends no more than 2 (N-1)/N of the data.
-// Adjacent partners come first, so that partial sums are nodes of the fixed tree.
+// Recursive halving, then doubling back: log2 N rounds each way, and each rank sends no more than 2 (N-1)/N of the
+// data. Adjacent partners come first, so that partial sums are nodes of the fixed tree.
 #include <bit>
 #include <vector>
 
@@ -54,8 +54,8 @@ double seconds(const Group& group, size_t bytes) {
   return 2 * rounds * group.model().message + 2 * (n - 1) / n * static_cast<double>(bytes) * group.model().message_byte;
 }
 
-const Register registered({Collective::all_reduce, "rabenseifner", "recursive halving, then doubling", true, refusal, seconds,
-                           run});
+const Register registered({Collective::all_reduce, "rabenseifner", "recursive halving, then doubling", true, refusal,
+                           seconds, run});
 
 }  // namespace
 }  // namespace ds::comm

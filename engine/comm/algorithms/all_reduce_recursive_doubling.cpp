@@ -35,8 +35,8 @@ double seconds(const Group& group, size_t bytes) {
   return rounds * (group.model().message + static_cast<double>(bytes) * group.model().message_byte);
 }
 
-const Register registered({Collective::all_reduce, "recursive_doubling", "log2 N exchanges of everything", true, refusal,
-                           seconds, run});
+const Register registered({Collective::all_reduce, "recursive_doubling", "log2 N exchanges of everything", true,
+                           refusal, seconds, run});
 
 }  // namespace
 }  // namespace ds::comm

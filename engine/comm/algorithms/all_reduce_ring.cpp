@@ -1,5 +1,5 @@
-// Around the ring twice: partial sums, then results. Each link carries 2 (N-1)/N of the data, whatever N is; the order of
-// a sum depends on the share, so it is not the fixed tree's.
+// Around the ring twice: partial sums, then results. Each link carries 2 (N-1)/N of the data, whatever N is; the order
+// of a sum depends on the share, so it is not the fixed tree's.
 #include "engine/comm/group.h"
 #include "engine/comm/reduce.h"
 

@@ -1,5 +1,6 @@
 // Up the fixed tree to rank 0 and down again: 2 log2 N messages of everything, for any number of ranks.
 #include <bit>
+#include <cstring>
 
 #include "engine/comm/group.h"
 #include "engine/comm/reduce.h"
@@ -36,7 +37,8 @@ Task run(Group& group, Call call) {
 }
 
 const char* refusal(const Group& group, const Call& call) {
-  return group.size() > 2 && !partial_sums_are_exact(call.type, call.op) ? "it would round partial sums to bf16" : nullptr;
+  return group.size() > 2 && !partial_sums_are_exact(call.type, call.op) ? "it would round partial sums to bf16"
+                                                                         : nullptr;
 }
 
 double seconds(const Group& group, size_t bytes) {
@@ -44,8 +46,8 @@ double seconds(const Group& group, size_t bytes) {
   return 2 * rounds * (group.model().message + static_cast<double>(bytes) * group.model().message_byte);
 }
 
-const Register registered({Collective::all_reduce, "tree", "up the tree to rank 0 and down again; any number of ranks", true,
-                           refusal, seconds, run});
+const Register registered({Collective::all_reduce, "tree", "up the tree to rank 0 and down again; any number of ranks",
+                           true, refusal, seconds, run});
 
 }  // namespace
 }  // namespace ds::comm

@@ -22,8 +22,8 @@ double seconds(const Group& group, size_t) {
   return std::bit_width(static_cast<unsigned>(group.size() - 1)) * group.model().message;
 }
 
-const Register registered({Collective::barrier, "dissemination", "log2 N rounds of empty messages", true, refusal, seconds,
-                           run});
+const Register registered({Collective::barrier, "dissemination", "log2 N rounds of empty messages", true, refusal,
+                           seconds, run});
 
 }  // namespace
 }  // namespace ds::comm

@@ -17,7 +17,8 @@ const char* refusal(const Group& group, const Call&) {
 
 double seconds(const Group& group, size_t) { return group.model().flag; }
 
-const Register registered({Collective::barrier, "flags", "everybody posts, everybody looks", true, refusal, seconds, run});
+const Register registered({Collective::barrier, "flags", "everybody posts, everybody looks", true, refusal, seconds,
+                           run});
 
 }  // namespace
 }  // namespace ds::comm

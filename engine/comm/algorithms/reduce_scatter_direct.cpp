@@ -35,8 +35,8 @@ double seconds(const Group& group, size_t bytes) {
   return 2 * group.model().flag + static_cast<double>(bytes) * (group.size() + 1) * group.model().memory_byte;
 }
 
-const Register registered({Collective::reduce_scatter, "direct", "every rank reads its chunk out of everybody's memory", true,
-                           refusal, seconds, run});
+const Register registered({Collective::reduce_scatter, "direct", "every rank reads its chunk out of everybody's memory",
+                           true, refusal, seconds, run});
 
 }  // namespace
 }  // namespace ds::comm

@@ -33,7 +33,8 @@ const char* refusal(const Group& group, const Call&) {
 
 double seconds(const Group& group, size_t bytes) {
   const double n = group.size();
-  return (1 + 0.2 * (n - 1)) * group.model().message + (n - 1) * static_cast<double>(bytes) * group.model().message_byte;
+  return (1 + 0.2 * (n - 1)) * group.model().message +
+         (n - 1) * static_cast<double>(bytes) * group.model().message_byte;
 }
 
 const Register registered({Collective::reduce_scatter, "exchange", "chunks go straight to their owners", true, refusal,

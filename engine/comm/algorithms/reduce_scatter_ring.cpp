@@ -17,7 +17,8 @@ Task run(Group& group, Call call) {
   Messages messages(group, call);
   if (size > 1) std::memcpy(outgoing.get(), data + bytes * previous, bytes);
   for (int step = 1; step < size; ++step) {
-    Request requests[] = {messages.receive(previous, incoming.get(), bytes), messages.send(next, outgoing.get(), bytes)};
+    Request requests[] = {messages.receive(previous, incoming.get(), bytes),
+                          messages.send(next, outgoing.get(), bytes)};
     co_await until([&] { return pending(requests); });
     const int chunk = (rank + 2 * size - step - 1) % size;
     void* const target[] = {chunk == rank ? call.out : incoming.get()};
@@ -34,8 +35,8 @@ double seconds(const Group& group, size_t bytes) {
   return (group.size() - 1) * (group.model().message + static_cast<double>(bytes) * group.model().message_byte);
 }
 
-const Register registered({Collective::reduce_scatter, "ring", "partial sums around the ring to their owners", false, refusal,
-                           seconds, run});
+const Register registered({Collective::reduce_scatter, "ring", "partial sums around the ring to their owners", false,
+                           refusal, seconds, run});
 
 }  // namespace
 }  // namespace ds::comm

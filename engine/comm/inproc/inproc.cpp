@@ -72,7 +72,10 @@ Directory<Memory>& memories() {
 class InprocSegment final : public Segment {
  public:
   explicit InprocSegment(size_t bytes)
-      : memory_(std::make_shared<Memory>(bytes)), bytes_(bytes), id_(memories().add(memory_)), handle_(std::to_string(id_)) {}
+      : memory_(std::make_shared<Memory>(bytes)),
+        bytes_(bytes),
+        id_(memories().add(memory_)),
+        handle_(std::to_string(id_)) {}
   ~InprocSegment() override { memories().remove(id_); }
   void* data() override { return memory_->data; }
   size_t bytes() const override { return bytes_; }
@@ -127,7 +130,9 @@ class InprocTransport final : public Transport {
  public:
   InprocTransport(const char* name, int rank, std::vector<std::shared_ptr<Member>> members, bool share_memory)
       : name_(name), rank_(rank), members_(std::move(members)), share_memory_(share_memory) {}
-  ~InprocTransport() override { tell_all([](Member& self) { self.left = true; }); }
+  ~InprocTransport() override {
+    tell_all([](Member& self) { self.left = true; });
+  }
 
   const char* name() const override { return name_; }
   int rank() const override { return rank_; }
@@ -200,7 +205,8 @@ class InprocEndpoint final : public Endpoint {
   ~InprocEndpoint() override { members().remove(id_); }
   std::string address() const override { return "inproc:" + std::to_string(id_); }
 
-  std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses, double timeout_seconds) override {
+  std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses,
+                                        double timeout_seconds) override {
     if (rank < 0 || rank >= static_cast<int>(addresses.size()) || addresses[rank] != address()) {
       throw CommError("[connect] rank " + std::to_string(rank) + " of " + std::to_string(addresses.size()) +
                       " is not at this endpoint's address");
@@ -216,11 +222,12 @@ class InprocEndpoint final : public Endpoint {
     for (size_t r = 0; r < group.size(); ++r) {
       std::unique_lock lock(group[r]->mutex);
       if (!group[r]->changed.wait_until(lock, deadline, [&] { return group[r]->connected; })) {
-        throw CommError("[connect] rank " + std::to_string(r) + " has not come within " + std::to_string(timeout_seconds) +
-                        " s");
+        throw CommError("[connect] rank " + std::to_string(r) + " has not come within " +
+                        std::to_string(timeout_seconds) + " s");
       }
     }
-    return std::make_unique<Collectives>(std::make_unique<InprocTransport>(name_, rank, std::move(group), share_memory_));
+    return std::make_unique<Collectives>(
+        std::make_unique<InprocTransport>(name_, rank, std::move(group), share_memory_));
   }
 
  private:

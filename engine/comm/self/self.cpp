@@ -8,7 +8,8 @@ namespace {
 class SelfEndpoint final : public Endpoint {
  public:
   std::string address() const override { return "self"; }
-  std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses, double timeout_seconds) override {
+  std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses,
+                                        double timeout_seconds) override {
     if (rank != 0 || addresses.size() != 1) {
       throw CommError("[connect] transport self is for one rank, got rank " + std::to_string(rank) + " of " +
                       std::to_string(addresses.size()));

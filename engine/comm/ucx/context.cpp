@@ -4,11 +4,14 @@
 
 namespace ds::comm {
 
-void throw_ucx(const std::string& what, ucs_status_t status) { throw CommError(what + ": " + ucs_status_string(status)); }
+void throw_ucx(const std::string& what, ucs_status_t status) {
+  throw CommError(what + ": " + ucs_status_string(status));
+}
 
 UcxContext::UcxContext(const EndpointOptions& options) {
   ucp_config_t* config = nullptr;
-  if (const ucs_status_t s = ucp_config_read(nullptr, nullptr, &config); s != UCS_OK) throw_ucx("[ucx] reading UCX_*", s);
+  if (const ucs_status_t s = ucp_config_read(nullptr, nullptr, &config); s != UCS_OK)
+    throw_ucx("[ucx] reading UCX_*", s);
   auto set = [&](const char* name, const char* value) {
     if (const ucs_status_t s = ucp_config_modify(config, name, value); s != UCS_OK) {
       ucp_config_release(config);
@@ -30,7 +33,8 @@ UcxContext::UcxContext(const EndpointOptions& options) {
   if (status != UCS_OK) throw_ucx("[ucx] starting with transports '" + options.ucx_transports + "'", status);
 }
 
-UcxSegment::UcxSegment(std::shared_ptr<UcxContext> context, size_t bytes) : context_(std::move(context)), bytes_(bytes) {
+UcxSegment::UcxSegment(std::shared_ptr<UcxContext> context, size_t bytes)
+    : context_(std::move(context)), bytes_(bytes) {
   ucp_mem_map_params_t params{};
   params.field_mask = UCP_MEM_MAP_PARAM_FIELD_LENGTH | UCP_MEM_MAP_PARAM_FIELD_FLAGS;
   params.length = bytes;

@@ -45,7 +45,8 @@ class Worker {
   std::string address() const {
     ucp_address_t* address = nullptr;
     size_t bytes = 0;
-    if (const ucs_status_t s = ucp_worker_get_address(worker_, &address, &bytes); s != UCS_OK) throw_ucx("[ucx] address", s);
+    if (const ucs_status_t s = ucp_worker_get_address(worker_, &address, &bytes); s != UCS_OK)
+      throw_ucx("[ucx] address", s);
     std::string copy(reinterpret_cast<const char*>(address), bytes);
     ucp_worker_release_address(worker_, address);
     return copy;
@@ -89,7 +90,8 @@ class UcxRequest final : public Request::Handle {
   bool done() override {
     ucp_tag_recv_info_t info{};
     info.length = bytes_;
-    const ucs_status_t status = receive_ ? ucp_tag_recv_request_test(request_, &info) : ucp_request_check_status(request_);
+    const ucs_status_t status =
+        receive_ ? ucp_tag_recv_request_test(request_, &info) : ucp_request_check_status(request_);
     if (status == UCS_INPROGRESS) return false;
     ucp_request_free(std::exchange(request_, nullptr));
     check(status, info.length, bytes_, peer_, receive_);
@@ -139,7 +141,9 @@ class UcxTransport final : public Transport {
     if (rank == rank_) return local_->control;
     return reinterpret_cast<ControlBlock*>(peers_[rank]->control->data());
   }
-  std::shared_ptr<Segment> allocate(size_t bytes) override { return std::make_shared<UcxSegment>(local_->context, bytes); }
+  std::shared_ptr<Segment> allocate(size_t bytes) override {
+    return std::make_shared<UcxSegment>(local_->context, bytes);
+  }
   std::shared_ptr<Mapping> map(int rank, std::string_view handle) override {
     return std::make_shared<UcxMapping>(peers_[rank]->endpoint, rank, handle);
   }
@@ -173,7 +177,8 @@ class UcxTransport final : public Transport {
 UcxTransport::UcxTransport(std::unique_ptr<Local> local, int rank, std::span<const std::string> addresses,
                            double timeout_seconds)
     : local_(std::move(local)), rank_(rank) {
-  const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_seconds));
+  const auto deadline =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_seconds));
   for (size_t r = 0; r < addresses.size(); ++r) connect(static_cast<int>(r), addresses[r]);
   cores_ = peers_[0]->address.cores;
   for (const auto& p : peers_) cores_ = std::min<int>(cores_, p->address.cores);
@@ -191,7 +196,8 @@ void UcxTransport::connect(int rank, const std::string& bytes) {
   Peer& peer = *peers_.back();
   peer.address = UcxAddress::decode(bytes);
   ucp_ep_params_t params{};
-  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
+  params.field_mask =
+      UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
   params.address = reinterpret_cast<const ucp_address_t*>(peer.address.worker.data());
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler.arg = &peer;
@@ -257,8 +263,7 @@ bool UcxTransport::progress_until(Clock::time_point deadline, Condition conditio
 
 Request UcxTransport::send(int peer, uint64_t tag, const void* data, size_t bytes) {
   ucp_request_param_t param{};
-  const ucs_status_ptr_t request =
-      ucp_tag_send_nbx(peers_[peer]->endpoint, data, bytes, full_tag(rank_, tag), &param);
+  const ucs_status_ptr_t request = ucp_tag_send_nbx(peers_[peer]->endpoint, data, bytes, full_tag(rank_, tag), &param);
   if (!UCS_PTR_IS_PTR(request)) {
     UcxRequest::check(UCS_PTR_STATUS(request), bytes, bytes, peer, false);
     return {};
@@ -336,7 +341,7 @@ void UcxTransport::close(unsigned flags) {
     if (!peer->endpoint) continue;
     ucp_request_param_t param{};
     param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
-    param.flags = peer->failed ? UCP_EP_CLOSE_FLAG_FORCE : flags;
+    param.flags = peer->failed ? static_cast<unsigned>(UCP_EP_CLOSE_FLAG_FORCE) : flags;
     const ucs_status_ptr_t request = ucp_ep_close_nbx(std::exchange(peer->endpoint, nullptr), &param);
     if (UCS_PTR_IS_PTR(request)) closing.push_back(request);
   }
@@ -378,13 +383,15 @@ class UcxEndpoint final : public Endpoint {
     address_ = a.encode();
   }
   std::string address() const override { return address_; }
-  std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses, double timeout_seconds) override {
+  std::unique_ptr<Communicator> connect(int rank, std::span<const std::string> addresses,
+                                        double timeout_seconds) override {
     if (rank < 0 || rank >= static_cast<int>(addresses.size()) || addresses[rank] != address_) {
       throw CommError("[connect] rank " + std::to_string(rank) + " of " + std::to_string(addresses.size()) +
                       " is not at this endpoint's address");
     }
     if (!local_) throw CommError("[connect] this endpoint is already part of a group");
-    return std::make_unique<Collectives>(std::make_unique<UcxTransport>(std::move(local_), rank, addresses, timeout_seconds));
+    return std::make_unique<Collectives>(
+        std::make_unique<UcxTransport>(std::move(local_), rank, addresses, timeout_seconds));
   }
 
  private:
