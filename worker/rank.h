@@ -1,0 +1,45 @@
+// What the worker knows of one executor, from the order to start it to its end.
+#pragma once
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ds/v1/executor.pb.h"
+#include "ds/v1/worker.pb.h"
+#include "worker/executor_service.h"
+#include "worker/process.h"
+#include "worker/watchdog.h"
+
+namespace ds::worker {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+struct Rank {
+  uint64_t id = 0;
+  v1::StartRank start;
+  v1::ExecutorReport report;  // as the coordinator knows it, or is about to
+  Process process;            // pid 0: waits for an older generation to be gone
+  Watchdog watchdog{0};
+  std::shared_ptr<CommandStream> commands;
+  bool stream_open = false;
+  std::optional<v1::ExecutorDone> done;
+  std::optional<ExitStatus> exit;
+  double exited_at = kNever;    // reaped
+  double reported_at = kNever;  // its end was told, on a stream that still stands
+  double kill_at = kNever;      // then SIGKILL
+  bool stop_asked = false;
+  std::string verdict;  // why the worker ended it itself
+
+  const std::string& job() const { return start.job(); }
+  int64_t generation() const { return start.generation(); }
+  int32_t rank() const { return start.rank(); }
+  bool is(const std::string& j, int64_t g, int32_t r) const { return g == generation() && r == rank() && j == job(); }
+  bool ended() const { return report.state() == v1::RANK_EXITED; }
+  bool has_process() const { return process.pid != 0 && !exit; }
+};
+
+// The last report of a rank whose process is gone and whose stream has been read to its end. `log` is how its log ends.
+void fill_exit_report(Rank& rank, const std::string& log);
+
+}  // namespace ds::worker
