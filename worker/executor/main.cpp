@@ -1,0 +1,124 @@
+// ds-executor: one rank of one job, spawned by ds-worker.
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "engine/comm/communicator.h"
+#include "engine/train/trainer.h"
+#include "worker/cores.h"
+#include "worker/executor/session.h"
+#include "worker/executor/translate.h"
+#include "worker/logging.h"
+
+namespace {
+
+using namespace ds;
+
+constexpr int kFailed = 1, kUserError = 2, kStopped = 75;
+
+struct Flags {
+  std::string job_file, socket, cores, log_level = "info";
+  int parent = 0, threads = 1;
+};
+
+// The worker's death is ours, however it comes.
+void die_with_parent(int parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (parent > 0 && getppid() != parent) _exit(kFailed);  // it died before the line above
+}
+
+void pin(const std::string& text) {
+  auto cores = worker::parse_cores(text);
+  if (!cores.ok()) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int core : *cores) CPU_SET(core, &set);
+  if (sched_setaffinity(0, sizeof set, &set) != 0) spdlog::warn("cannot run on cores {}; running on any", text);
+}
+
+v1::StartRank read_start(const std::string& path) {
+  v1::StartRank start;
+  std::ifstream file(path, std::ios::binary);
+  if (!file || !start.ParseFromIstream(&file)) throw std::runtime_error("[ds-executor] cannot read " + path);
+  return start;
+}
+
+v1::ExecutorDone failed(const std::string& error, bool retryable) {
+  v1::ExecutorDone done;
+  done.set_error(error);
+  done.set_retryable(retryable);
+  spdlog::error("{}", error);
+  return done;
+}
+
+v1::ExecutorDone train_rank(const v1::StartRank& start, int threads, comm::Endpoint& endpoint, worker::Session& session,
+                            worker::Reporter& reporter) {
+  std::optional<std::vector<std::string>> peers = session.wait_for_peers();
+  v1::ExecutorDone done;
+  done.set_stopped(!peers);
+  if (!peers) return done;
+  try {
+    std::unique_ptr<comm::Communicator> communicator = endpoint.connect(start.rank(), *peers);
+    spdlog::info("training ranks={} transport={} threads={}", start.ranks(), communicator->transport(), threads);
+    train::TrainEnd end = train::train(worker::to_config(start, threads), *communicator, reporter);
+    done.set_succeeded(end == train::TrainEnd::finished);
+    done.set_stopped(end == train::TrainEnd::stopped);
+    spdlog::info("{} step={}", done.stopped() ? "stopped" : "finished", reporter.status().step.load());
+    return done;
+  } catch (const train::UserError& e) {
+    return failed(e.what(), false);
+  } catch (const std::exception& e) {
+    return failed(e.what(), true);
+  }
+}
+
+int run(const Flags& flags) {
+  v1::StartRank start = read_start(flags.job_file);
+  worker::start_logging(absl::StrCat("job=", start.job(), " generation=", start.generation(), " rank=", start.rank()),
+                        flags.log_level);
+  pin(flags.cores);
+  worker::Fence fence(start.job_dir(), start.generation());
+  worker::Reporter reporter(start);
+  worker::Session session(flags.socket, reporter, fence);
+  std::unique_ptr<comm::Endpoint> endpoint = comm::make_endpoint(start.ranks() > 1 ? "ucx" : "self");
+  v1::ExecutorHello hello;
+  hello.set_job(start.job());
+  hello.set_generation(start.generation());
+  hello.set_rank(start.rank());
+  hello.set_pid(getpid());
+  hello.set_address(endpoint->address());
+  session.hello(hello);
+  v1::ExecutorDone done = train_rank(start, flags.threads, *endpoint, session, reporter);
+  session.done(done);
+  if (done.succeeded()) return 0;
+  return done.stopped() ? kStopped : done.retryable() ? kFailed : kUserError;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  setvbuf(stdout, nullptr, _IOLBF, 0);  // a log that is cut by a kill still has its last lines
+  Flags flags;
+  CLI::App app("Runs one rank of a job; started by ds-worker", "ds-executor");
+  app.add_option("--job-file", flags.job_file, "the StartRank message, binary")->required();
+  app.add_option("--socket", flags.socket, "the worker's Unix socket")->required();
+  app.add_option("--parent", flags.parent, "pid of the worker");
+  app.add_option("--cores", flags.cores, "cores to run on");
+  app.add_option("--threads", flags.threads, "compute threads")->check(CLI::Range(1, 4096));
+  app.add_option("--log-level", flags.log_level, "level of the log");
+  CLI11_PARSE(app, argc, argv);
+  die_with_parent(flags.parent);
+  try {
+    return run(flags);
+  } catch (const std::exception& e) {
+    std::cerr << e.what() << std::endl;
+    return kFailed;
+  }
+}

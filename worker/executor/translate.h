@@ -1,0 +1,13 @@
+// Between the service's messages and the engine's plain structs.
+#pragma once
+#include "ds/v1/executor.pb.h"
+#include "ds/v1/worker.pb.h"
+#include "engine/train/trainer.h"
+
+namespace ds::worker {
+
+train::TrainConfig to_config(const v1::StartRank& start, int threads);
+v1::MetricRecord to_message(const train::StepRecord& record, int64_t generation);
+v1::ExecutorBeat to_beat(const train::TrainStatus& status);
+
+}  // namespace ds::worker
