@@ -1,0 +1,314 @@
+// The worker's parts, one by one.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "worker/cores.h"
+#include "worker/log_tail.h"
+#include "worker/outbox.h"
+#include "worker/process.h"
+#include "worker/watchdog.h"
+
+namespace ds::worker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class Folder {
+ public:
+  Folder() {
+    char name[] = "/tmp/ds-parts-test-XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~Folder() {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+  }
+  std::string path;
+};
+
+// ---- cores
+
+TEST(Cores, ReadsListsAndRanges) {
+  EXPECT_THAT(*parse_cores("0,2-4,3"), ElementsAre(0, 2, 3, 4));
+  for (const char* bad : {"", "a", "3-1", "-1", "1,,2", "1-2-3", "100000"}) {
+    absl::StatusOr<std::vector<int>> cores = parse_cores(bad);
+    ASSERT_FALSE(cores.ok()) << bad;
+    EXPECT_THAT(std::string(cores.status().message()), HasSubstr(std::string("\"") + bad + "\""));
+  }
+}
+
+TEST(Cores, SlotsShareEvenlyAndCoverAll) {
+  std::vector<int> cores = {0, 1, 2, 3, 4};
+  EXPECT_THAT(slot_cores(cores, 0, 2), ElementsAre(0, 1));
+  EXPECT_THAT(slot_cores(cores, 1, 2), ElementsAre(2, 3, 4));
+  EXPECT_THAT(slot_cores({4, 6}, 2, 3), ElementsAre(4));  // more slots than cores: in turn
+}
+
+TEST(Cores, MoreThreadsThanTheSlotHasMayUseAllOfTheWorkers) {
+  EXPECT_EQ(cpu_share({0, 1, 2, 3}, 1, 2, 0).threads, 2);
+  EXPECT_THAT(cpu_share({0, 1, 2, 3}, 1, 2, 1).cores, ElementsAre(2, 3));
+  CpuShare wide = cpu_share({0, 1}, 0, 2, 2);
+  EXPECT_EQ(wide.threads, 2);
+  EXPECT_THAT(wide.cores, ElementsAre(0, 1));
+}
+
+TEST(Cores, DevicesAreNamedByTheirSlot) {
+  EXPECT_EQ(*slot_of_device("cpu:3"), 3);
+  for (const char* bad : {"cuda:0", "cpu:", "cpu:-1", "cpu:x", ""}) EXPECT_FALSE(slot_of_device(bad).ok()) << bad;
+}
+
+// ---- processes
+
+TEST(Process, NamesHowItEnded) {
+  Folder folder;
+  auto ended = [&](const char* script) {
+    auto process = spawn({"/bin/sh", "-c", script}, folder.path + "/log");
+    siginfo_t info{};
+    waitid(P_PIDFD, process->pidfd.get(), &info, WEXITED | WNOWAIT);
+    return reap(*process);
+  };
+  EXPECT_EQ(ended("exit 3").text, "exited with code 3");
+  EXPECT_EQ(ended("kill -SEGV $$").text, "killed by SIGSEGV (11)");
+  EXPECT_EQ(ended("kill -SEGV $$").code, 139);
+}
+
+TEST(Process, InheritsNoDescriptorAndNoBlockedSignal) {
+  Folder folder;
+  int leak[2];
+  ASSERT_EQ(pipe(leak), 0);  // not close-on-exec
+  sigset_t set, old;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &set, &old);
+  auto process =
+      spawn({"/bin/sh", "-c", "ls /proc/self/fd | wc -l; grep SigBlk /proc/self/status"}, folder.path + "/log");
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  reap(*process);
+  close(leak[0]);
+  close(leak[1]);
+  std::ifstream log(folder.path + "/log");
+  std::string fds, mask;
+  std::getline(log, fds);
+  std::getline(log, mask);
+  EXPECT_EQ(fds, "4");  // 0, 1, 2 and the one that lists them
+  EXPECT_EQ(mask, "SigBlk:\t0000000000000000");
+}
+
+// ---- watchdog
+
+v1::ExecutorBeat beat_of(int64_t step, v1::ExecutorPhase phase, double step_seconds = 0.01) {
+  v1::ExecutorBeat beat;
+  beat.set_step(step);
+  beat.set_ticks(step);
+  beat.set_steps(step);
+  beat.set_step_seconds(step_seconds * static_cast<double>(step));
+  beat.set_phase(phase);
+  return beat;
+}
+
+// Beats every 0.2 s of a rank that stands still, until something is wrong; when, or -1.
+double found_after(v1::ExecutorPhase phase, double step_seconds, double limit, std::string* why = nullptr) {
+  Watchdog dog(0);
+  dog.beat(beat_of(7, phase, step_seconds), 0);
+  for (double t = 0.2; t < limit; t += 0.2) {
+    dog.beat(beat_of(7, phase, step_seconds), t);
+    if (auto wrong = dog.check(t, 'S')) {
+      if (why) *why = *wrong;
+      return t;
+    }
+  }
+  return -1;
+}
+
+TEST(Watchdog, AStandstillIsFoundAfterFifteenSecondsOrTwentySteps) {
+  std::string why;
+  EXPECT_NEAR(found_after(v1::EXECUTOR_COMPUTING, 0.01, 60, &why), 15, 0.5);
+  EXPECT_THAT(why, HasSubstr("step 7, computing; a typical step takes 0.010 s"));
+  EXPECT_NEAR(found_after(v1::EXECUTOR_COMPUTING, 2, 60), 40, 0.5);
+}
+
+TEST(Watchdog, WhoWaitsForPeersIsNotBlamedFirst) {
+  EXPECT_EQ(found_after(v1::EXECUTOR_COLLECTIVE, 0.01, 200), -1);
+  EXPECT_NEAR(found_after(v1::EXECUTOR_COLLECTIVE, 0.01, 400), 300, 1);
+  EXPECT_EQ(found_after(v1::EXECUTOR_STARTING, 0.01, 100), -1);
+}
+
+TEST(Watchdog, SignsOfLifeOtherThanStepsCount) {
+  Watchdog dog(0);
+  for (int i = 0; i < 200; ++i) {  // 40 s of evaluation
+    v1::ExecutorBeat beat = beat_of(7, v1::EXECUTOR_EVALUATING);
+    beat.set_ticks(7 + i / 10);
+    dog.beat(beat, 0.2 * i);
+    EXPECT_FALSE(dog.check(0.2 * i, 'S'));
+  }
+}
+
+TEST(Watchdog, AStoppedProcessIsCertainSoonerThanASilentOne) {
+  Watchdog dog(0);
+  dog.beat(beat_of(1, v1::EXECUTOR_COMPUTING), 0);
+  EXPECT_FALSE(dog.check(2.9, 'T'));
+  EXPECT_EQ(*dog.check(3.0, 'T'), "sent no heartbeat for 3.0 s; state T (stopped)");
+  EXPECT_FALSE(dog.check(9, 'R'));  // starved by its machine, perhaps
+  EXPECT_TRUE(dog.check(10, 'R'));
+}
+
+TEST(Watchdog, WhileTheWorkerItselfSleptNobodyIsBlamed) {
+  Watchdog dog(0);
+  dog.beat(beat_of(1, v1::EXECUTOR_COMPUTING), 0);
+  dog.excuse(20);
+  EXPECT_FALSE(dog.check(22, 'T'));
+  EXPECT_TRUE(dog.check(23.1, 'T'));
+}
+
+TEST(Watchdog, AnExecutorThatNeverGreetsIsFound) {
+  Watchdog dog(0);
+  EXPECT_FALSE(dog.check(29, 'S'));
+  EXPECT_THAT(*dog.check(30, 'S'), HasSubstr("did not greet its worker within 30 s"));
+  EXPECT_TRUE(dog.check(3, 'T'));
+}
+
+// ---- logs
+
+class LogTailTest : public ::testing::Test {
+ protected:
+  void write(const std::string& text) { std::ofstream(path_, std::ios::app | std::ios::binary) << text; }
+  Folder folder_;
+  std::string path_ = folder_.path + "/log";
+  LogTail tail_{path_, "a", 1, 0};
+};
+
+TEST_F(LogTailTest, SendsWholeLinesAndTheRestWhenItsWriterHasEnded) {
+  EXPECT_FALSE(tail_.next());
+  write("one\ntw");
+  EXPECT_EQ(tail_.next()->text(), "one\n");
+  EXPECT_FALSE(tail_.next());
+  write("o\nthree");
+  auto piece = tail_.next();
+  EXPECT_EQ(piece->text(), "two\n");
+  EXPECT_EQ(piece->offset(), 4);
+  tail_.finish();
+  EXPECT_EQ(tail_.next()->text(), "three");
+  EXPECT_FALSE(tail_.shipped());
+  tail_.acknowledge(13);
+  EXPECT_TRUE(tail_.shipped());
+}
+
+TEST_F(LogTailTest, GoesOnFromWhatIsStored) {
+  write("one\ntwo\nthree\n");
+  EXPECT_EQ(tail_.next()->text().size(), 14u);
+  tail_.acknowledge(4);
+  tail_.rewind();
+  EXPECT_EQ(tail_.next()->offset(), 4);
+  tail_.acknowledge(8);
+  tail_.acknowledge(0);  // the coordinator has lost it all
+  EXPECT_EQ(tail_.next()->offset(), 0);
+}
+
+TEST_F(LogTailTest, StopsWhenTooMuchIsUnacknowledged) {
+  for (int i = 0; i < 40; ++i) write(std::string(64 << 10, 'x') + "\n");
+  int64_t sent = 0;
+  while (auto piece = tail_.next()) sent += static_cast<int64_t>(piece->text().size());
+  EXPECT_GE(sent, 1 << 20);
+  EXPECT_LT(sent, 2 << 20);
+  tail_.acknowledge(sent);
+  EXPECT_TRUE(tail_.ready());
+}
+
+TEST_F(LogTailTest, KeepsOffsetsWhenBytesAreNotText) {
+  write("caf\xc3\xa9 \xff\xfe \xe2\x82\xac \xe2\x82\n");
+  EXPECT_EQ(tail_.next()->text(), "caf\xc3\xa9 ?? \xe2\x82\xac ??\n");
+}
+
+TEST_F(LogTailTest, QuotesItsLastLines) {
+  write("one\ntwo\nthree\nfour\n");
+  EXPECT_EQ(tail_.last_lines(2, 1000), "three\nfour");
+  EXPECT_EQ(tail_.last_lines(9, 1000), "one\ntwo\nthree\nfour");
+  EXPECT_EQ(tail_.last_lines(9, 9), "four");  // a line that is cut at its start is left out
+}
+
+TEST(LogTail, FindsWhatAnEarlierProcessLeft) {
+  Folder folder;
+  std::string path = LogTail::path_of(folder.path, "a", 2, 1);
+  std::filesystem::create_directories(folder.path + "/logs/a");
+  std::ofstream(path) << "last words";
+  std::ofstream(folder.path + "/logs/a/gen-2-rank-1.start") << "not a log";
+  auto tails = LogTail::leftovers(folder.path);
+  ASSERT_EQ(tails.size(), 1u);
+  EXPECT_TRUE(tails[0]->is("a", 2, 1));
+  EXPECT_EQ(tails[0]->next()->text(), "last words");
+  tails[0]->acknowledge(10);
+  EXPECT_TRUE(tails[0]->shipped());
+  EXPECT_THAT(LogTail::leftovers(folder.path), IsEmpty());
+}
+
+// ---- outbox
+
+v1::ExecutorMetrics metrics_of(int64_t step) {
+  v1::ExecutorMetrics metrics;
+  metrics.add_records()->set_step(step);
+  return metrics;
+}
+
+v1::WorkerMessage greeting() {
+  v1::WorkerMessage message;
+  message.mutable_register_()->set_worker("w");
+  return message;
+}
+
+std::vector<int64_t> drain(Outbox& outbox) {  // sequence numbers; 0 for the greeting
+  std::vector<int64_t> seen;
+  while (MessagePtr m = outbox.pop()) seen.push_back(m->metrics().sequence());
+  return seen;
+}
+
+TEST(Outbox, KeepsMetricsUntilTheyAreAcknowledged) {
+  Outbox outbox;
+  outbox.push_metrics("a", 1, metrics_of(1));  // before any stream
+  outbox.open(greeting());
+  outbox.push_metrics("a", 1, metrics_of(2));
+  outbox.push_metrics("b", 1, metrics_of(1));
+  EXPECT_THAT(drain(outbox), ElementsAre(0, 1, 2, 1));
+  v1::Ack ack;
+  ack.set_job("a");
+  ack.set_generation(1);
+  ack.set_metrics_sequence(1);
+  outbox.acknowledge(ack);
+  outbox.close();
+  outbox.open(greeting());
+  EXPECT_THAT(drain(outbox), ElementsAre(0, 2, 1));
+  EXPECT_FALSE(outbox.all_acknowledged());
+}
+
+TEST(Outbox, ForgetsStateWithItsStream) {
+  Outbox outbox;
+  v1::WorkerMessage report;
+  report.mutable_executor()->set_job("a");
+  outbox.push(report);
+  EXPECT_TRUE(outbox.empty());
+  outbox.open(greeting());
+  outbox.push(report);
+  outbox.open(greeting());
+  EXPECT_THAT(drain(outbox), ElementsAre(0));
+}
+
+TEST(Outbox, IsBoundedAndCountsWhatItGivesUp) {
+  Outbox outbox(1000);
+  outbox.open(greeting());
+  for (int i = 0; i < 200; ++i) outbox.push_metrics("a", 1, metrics_of(i));
+  EXPECT_GT(outbox.dropped(), 0);
+  std::vector<int64_t> left = drain(outbox);
+  EXPECT_EQ(left.size(), 201u - static_cast<size_t>(outbox.dropped()));
+  EXPECT_EQ(left.back(), 200);
+}
+
+}  // namespace
+}  // namespace ds::worker
