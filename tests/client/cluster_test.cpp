@@ -1,0 +1,113 @@
+// dsctl cluster with daemons that are scripts: they come up, are found again, and go.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "client/cluster.h"
+#include "client/process.h"
+#include "tests/client/run_dsctl.h"
+
+namespace ds::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Writes its flags beside its ready file and waits for SIGTERM.
+const char kDaemon[] = R"(#!/bin/bash
+echo "$0 started"
+all="$*"
+while (($#)); do [ "$1" = --ready-file ] && ready=$2; shift; done
+echo "$all" > "$ready.flags"
+[ -e "$(dirname "$0")/broken" ] && { echo "cannot open the store"; exit 1; }
+echo "{\"address\": \"127.0.0.1:7171\", \"http\": \"127.0.0.1:8181\", \"metrics\": \"127.0.0.1:9191\", \"pid\": $$}" > "$ready.new"
+mv "$ready.new" "$ready"
+trap 'exit 0' TERM
+[ -e "$(dirname "$0")/deaf" ] && trap '' TERM
+exec 3<> <(:)
+while :; do read -r -t 10 -u 3; done
+)";
+
+class Cluster : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::copy_file(DSCTL, folder_.path() + "/dsctl");
+    folder_.write("ds-coordinator", kDaemon, true);
+    folder_.write("ds-worker", kDaemon, true);
+  }
+  void TearDown() override { run("cluster down"); }
+
+  Outcome run(const std::string& arguments) {
+    return run_shell("DS_STATE_DIR=" + state() + "; unset DS_COORDINATOR", folder_.path() + "/dsctl " + arguments);
+  }
+  std::string state() const { return folder_.path() + "/state"; }
+  Json status() { return Json::parse(run("cluster status -o json").out, nullptr, false); }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(Cluster, UpStatusDown) {
+  const Outcome up = run("cluster up --workers 2 --slots 3");
+  ASSERT_EQ(up.code, 0) << up.err;
+  EXPECT_THAT(up.out, HasSubstr("2 workers, 6 slots"));
+  EXPECT_THAT(up.out, HasSubstr("export DS_COORDINATOR=127.0.0.1:7171\n"));
+  const std::string flags = read_text(state() + "/data/run/worker-2.json.flags");
+  EXPECT_THAT(flags, HasSubstr("--coordinator 127.0.0.1:7171 --name worker-2 --slots 3 --cores "));
+  EXPECT_THAT(flags, HasSubstr("--data " + state() + "/data/worker-2 --metrics 127.0.0.1:0"));
+  const Json cluster = status();
+  EXPECT_EQ(cluster["state"], "UP");
+  EXPECT_EQ(cluster["workers"][0]["state"], "RUNNING");
+  EXPECT_EQ(cluster["workers"][0]["metrics"], "127.0.0.1:9191");
+  EXPECT_THAT(run("job list --retry 0.1").err, HasSubstr("no coordinator at 127.0.0.1:7171")) << "it is the default";
+
+  const Outcome again = run("cluster up");
+  EXPECT_EQ(again.code, 5);
+  EXPECT_THAT(again.err, HasSubstr("a cluster is up at 127.0.0.1:7171"));
+
+  EXPECT_EQ(Json::parse(run("cluster down -o json").out, nullptr, false), Json({{"stopped", 3}, {"killed", 0}}));
+  EXPECT_FALSE(alive(identify(cluster["coordinator"]["pid"])));
+  EXPECT_EQ(run("cluster status").code, 3);
+  EXPECT_EQ(run("cluster down").code, 0) << "down already";
+}
+
+TEST_F(Cluster, ABrokenDaemonIsNamedAndNothingIsLeft) {
+  folder_.write("broken", "");
+  const Outcome up = run("cluster up");
+  EXPECT_EQ(up.code, 6);
+  EXPECT_THAT(up.err, HasSubstr("coordinator ended before it was ready"));
+  EXPECT_THAT(up.err, HasSubstr("cannot open the store")) << "the end of its log";
+  EXPECT_EQ(run("cluster status").code, 3);
+}
+
+TEST_F(Cluster, AMissingDaemonIsNamed) {
+  std::filesystem::remove(folder_.path() + "/ds-worker");
+  const Outcome up = run("cluster up");
+  EXPECT_EQ(up.code, 3);
+  EXPECT_THAT(up.err, HasSubstr("no ds-worker beside dsctl"));
+}
+
+// The record of a cluster that died with the machine must neither stand in the way nor kill a stranger.
+TEST_F(Cluster, AnotherProcessOfTheSamePidIsNotOurs) {
+  std::filesystem::create_directories(state());
+  const Json ours = {{"pid", getpid()}, {"start", 1}};  // the pid of this test, the start of another process
+  folder_.write(
+      "state/cluster.json",
+      Json({{"address", "127.0.0.1:1"}, {"coordinator", ours}, {"workers", {ours}}, {"data", "/none"}}).dump());
+  EXPECT_EQ(status()["state"], "DOWN");
+  EXPECT_EQ(run("cluster up --workers 1").code, 0);
+  EXPECT_EQ(status()["state"], "UP");
+}
+
+TEST(ClusterCores, AreSharedEvenly) {
+  EXPECT_THAT(share_of_cores({0, 1}, 2, 0), ElementsAre(0));
+  EXPECT_THAT(share_of_cores({0, 1}, 2, 1), ElementsAre(1));
+  EXPECT_THAT(share_of_cores({2, 3, 5}, 2, 0), ElementsAre(2));
+  EXPECT_THAT(share_of_cores({2, 3, 5}, 2, 1), ElementsAre(3, 5));
+  EXPECT_THAT(share_of_cores({0, 1}, 1, 0), ElementsAre(0, 1));
+  EXPECT_THAT(share_of_cores({0, 1}, 5, 3), ElementsAre(1));
+}
+
+}  // namespace
+}  // namespace ds::client
