@@ -1,0 +1,42 @@
+# Shared by ./quickstart and ./test: Debian packages, and the build. Sourced, not run.
+
+BUILD_PACKAGES=(
+  g++ cmake ninja-build mold pkg-config
+  libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
+  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libsqlite3-dev libspdlog-dev prometheus-cpp-dev
+  libucx-dev zlib1g-dev dataset-fashion-mnist
+)
+TEST_PACKAGES=(libgtest-dev libgmock-dev python3 python3-numpy clang-14 clang-format-14)
+
+BUILD_DIR=build/release
+JOBS=${DS_JOBS:-$(nproc)}
+
+say() { printf '== %s\n' "$*"; }
+
+# install_packages NAME...: installs those that are missing; quick when none is.
+install_packages() {
+  local missing=() name
+  for name in "$@"; do
+    [[ $(dpkg-query -W -f '${Status}' "$name" 2>/dev/null) == 'install ok installed' ]] || missing+=("$name")
+  done
+  ((${#missing[@]})) || return 0
+  local root=()
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || { echo "need root or sudo to install: ${missing[*]}" >&2; return 1; }
+    root=(sudo)
+  fi
+  say "installing ${missing[*]}"
+  local apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0)
+  "${apt[@]}" install --no-install-recommends "${missing[@]}" && return 0
+  "${apt[@]}" update  # the lists were absent or old
+  "${apt[@]}" install --no-install-recommends "${missing[@]}"
+}
+
+# configure FLAG...: with flags always, without only if the folder has never been configured.
+configure() {
+  if (($#)) || [[ ! -f $BUILD_DIR/build.ninja ]]; then
+    say "configuring $BUILD_DIR"
+    cmake -G Ninja -B "$BUILD_DIR" -DCMAKE_BUILD_TYPE=Release "$@" >"$BUILD_DIR.log" 2>&1 ||
+      { tail -n 30 "$BUILD_DIR.log" >&2; return 1; }
+  fi
+}
