@@ -44,6 +44,7 @@ train::TrainConfig to_config(const v1::StartRank& start, int threads) {
   train::TrainConfig config;
   config.job = start.job();
   config.job_dir = start.job_dir();
+  config.generation = start.generation();
   config.rank = start.rank();
   config.ranks = start.ranks();
   config.threads = threads;
