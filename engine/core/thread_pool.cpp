@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 namespace ds {
 namespace {
@@ -19,7 +20,6 @@ ThreadPool::~ThreadPool() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
-    epoch_.fetch_add(1);
   }
   wake_.notify_all();
   for (auto& w : workers_) w.join();
@@ -29,53 +29,55 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, kernels::FunctionRef<voi
   if (n <= 0) return;
   std::unique_lock use(use_, std::defer_lock);
   if (n <= grain || workers_.empty() || !use.try_lock()) return body(0, n);
-  Job job{&body, n, std::max(grain, (n + threads() - 1) / threads()), {}, {}, {}};
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  job_.store(&job, std::memory_order_relaxed);
-  epoch_.fetch_add(1);  // seq_cst: pairs with the check of epoch_ after sleepers_ grew
+  body_ = &body;
+  n_ = n;
+  chunk_ = std::max(grain, (n + threads() - 1) / threads());
+  int64_t pieces = (n + chunk_ - 1) / chunk_;
+  done_.store(0, std::memory_order_relaxed);
+  uint64_t job = (state_.load(std::memory_order_relaxed) >> 32) + 1;
+  state_.store(job << 32 | static_cast<uint64_t>(pieces));  // seq_cst: pairs with a worker that is about to sleep
   if (sleepers_.load() > 0) {
     std::lock_guard lock(mutex_);
     wake_.notify_all();
   }
-  run(job);
-  for (int spins = 0; busy_.load(std::memory_order_acquire) > 0;)
+  while (run_one()) {
+  }
+  for (int spins = 0; done_.load(std::memory_order_acquire) < pieces;)
     if (++spins < kSpins)
       _mm_pause();
     else
       std::this_thread::yield();
-  if (job.error) std::rethrow_exception(job.error);
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-void ThreadPool::run(Job& job) {
-  for (;;) {
-    int64_t begin = job.next.fetch_add(job.chunk, std::memory_order_relaxed);
-    if (begin >= job.n) return;
-    try {
-      (*job.body)(begin, std::min(begin + job.chunk, job.n));
-    } catch (...) {
-      std::lock_guard lock(job.error_mutex);
-      if (!job.error) job.error = std::current_exception();
-    }
+bool ThreadPool::run_one() {
+  uint64_t state = state_.load(std::memory_order_acquire);
+  do {
+    if ((state & 0xffffffffu) == 0) return false;
+  } while (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel));
+  int64_t begin = static_cast<int64_t>((state & 0xffffffffu) - 1) * chunk_;
+  try {
+    (*body_)(begin, std::min(begin + chunk_, n_));
+  } catch (...) {
+    std::lock_guard lock(error_mutex_);
+    if (!error_) error_ = std::current_exception();
   }
+  done_.fetch_add(1, std::memory_order_release);
+  return true;
 }
 
 void ThreadPool::worker() {
-  uint64_t seen = 0;
-  for (;;) {
-    for (int spins = 0; epoch_.load(std::memory_order_acquire) == seen;) {
-      if (++spins < kSpins) {
-        _mm_pause();
-        continue;
-      }
+  auto idle = [&] { return (state_.load() & 0xffffffffu) == 0 && !stop_; };
+  while (!stop_) {
+    for (int spins = 0; idle() && spins < kSpins; ++spins) _mm_pause();
+    if (idle()) {
       std::unique_lock lock(mutex_);
       sleepers_.fetch_add(1);
-      wake_.wait(lock, [&] { return epoch_.load() != seen; });
+      wake_.wait(lock, [&] { return !idle(); });
       sleepers_.fetch_sub(1);
     }
-    ++seen;  // jobs come one at a time: the caller waits for busy_ to reach 0
-    if (stop_) return;
-    run(*job_.load(std::memory_order_acquire));
-    busy_.fetch_sub(1, std::memory_order_release);
+    while (run_one()) {
+    }
   }
 }
 

@@ -22,20 +22,18 @@ class ThreadPool final : public kernels::Context {
   void* scratch(size_t bytes) override;  // one buffer a calling thread
 
  private:
-  struct Job {
-    const kernels::FunctionRef<void(int64_t, int64_t)>* body;
-    int64_t n, chunk;
-    std::atomic<int64_t> next{0};
-    std::exception_ptr error;
-    std::mutex error_mutex;
-  };
-  void run(Job& job);
+  bool run_one();  // claims a piece and runs it; false: nothing left to claim
   void worker();
 
   std::vector<std::thread> workers_;
-  std::atomic<Job*> job_{nullptr};
-  std::atomic<uint64_t> epoch_{0};  // grows with every job; workers wait for it to change
-  std::atomic<int> busy_{0};        // workers that have not finished the job of this epoch
+  // The job under way: its number above, pieces not yet claimed below. A worker that comes late finds none and touches
+  // nothing; the caller waits only for pieces that were claimed.
+  std::atomic<uint64_t> state_{0};
+  std::atomic<int64_t> done_{0};                                        // pieces finished
+  const kernels::FunctionRef<void(int64_t, int64_t)>* body_ = nullptr;  // valid while a claimed piece is not done
+  int64_t n_ = 0, chunk_ = 0;
+  std::exception_ptr error_;
+  std::mutex error_mutex_;
   std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
   std::mutex mutex_;

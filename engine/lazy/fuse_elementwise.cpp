@@ -20,6 +20,13 @@ class Fuser {
               [&](uint32_t a, uint32_t b) { return trace_.nodes[a]->sequence < trace_.nodes[b]->sequence; });
     find_stretches(program);
     visited_.assign(plan_.steps.size(), 0);
+    for (const Step& s : plan_.steps) {
+      first_.push_back(UINT64_MAX), last_.push_back(0);
+      for (uint32_t n : s.nodes) {
+        first_.back() = std::min(first_.back(), trace_.nodes[n]->sequence);
+        last_.back() = std::max(last_.back(), trace_.nodes[n]->sequence);
+      }
+    }
     for (uint32_t n : program) {
       if (!fusible(step_[n])) continue;
       for (const Tensor& input : trace_.nodes[n]->inputs)
@@ -57,6 +64,8 @@ class Fuser {
     for (uint32_t n : x.nodes) step_[n] = b;
     y.nodes.insert(y.nodes.end(), x.nodes.begin(), x.nodes.end());
     y.inputs = std::move(inputs);
+    first_[b] = std::min(first_[a], first_[b]);
+    last_[b] = std::max(last_[a], last_[b]);
     x.nodes.clear();
     x.outputs.clear();
   }
@@ -72,7 +81,7 @@ class Fuser {
     return out;
   }
 
-  // Does `to` depend on `from` through a step that is neither?
+  // Does `to` depend on `from` through a step that is neither? Whatever was written wholly before `from` cannot.
   bool path_outside(uint32_t from, uint32_t to) {
     ++mark_;
     std::vector<uint32_t> stack;
@@ -81,7 +90,7 @@ class Fuser {
         for (const Tensor& input : trace_.nodes[n]->inputs) {
           if (input.node()->evaluated) continue;
           uint32_t p = step_[input.node()->index];
-          if (p == s || (direct && p == from) || visited_[p] == mark_) continue;
+          if (p == s || (direct && p == from) || visited_[p] == mark_ || last_[p] < first_[from]) continue;
           visited_[p] = mark_;
           stack.push_back(p);
         }
@@ -100,7 +109,7 @@ class Fuser {
   Plan& plan_;
   std::vector<std::vector<uint32_t>> users_;
   std::vector<uint32_t> step_, stretch_;
-  std::vector<uint64_t> visited_;
+  std::vector<uint64_t> visited_, first_, last_;  // by step: mark, range of the program
   uint64_t mark_ = 0;
 };
 
