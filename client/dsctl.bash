@@ -1,0 +1,37 @@
+# Bash completion for dsctl: source client/dsctl.bash
+# Ids of jobs and names of workers are asked of the coordinator, with half a second of patience.
+
+_dsctl_live() { "$1" "$2" list -o name --timeout 0.5 --retry 0 2>/dev/null; }
+
+_dsctl() {
+  local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+  local plain=() i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      -o | --output | --coordinator | --timeout | --retry | --name | --key | --limit | --workers | --slots | --data | --log-level) ((i++)) ;;
+      -*) ;;
+      *) plain+=("${COMP_WORDS[i]}") ;;
+    esac
+  done
+  local words=''
+  case $before in
+    -o | --output) words='table json yaml name' ;;
+    --data) COMPREPLY=($(compgen -d -- "$word")); return ;;
+    *)
+      case "${plain[*]}" in
+        '') words='job worker cluster --help --version' ;;
+        job) words='submit list get watch logs metrics result cancel pause resume schema' ;;
+        worker) words='list drain' ;;
+        cluster) words='up down status' ;;
+        'job submit') COMPREPLY=($(compgen -f -- "$word")); words='--wait --name --key' ;;
+        'job get' | 'job watch' | 'job metrics' | 'job result' | 'job cancel' | 'job pause' | 'job resume') words=$(_dsctl_live "$program" job) ;;
+        'job logs') words="-f $(_dsctl_live "$program" job)" ;;
+        'worker drain') words=$(_dsctl_live "$program" worker) ;;
+        'cluster up') words='--workers --slots --data --log-level' ;;
+      esac
+      [[ $word == -* ]] && words+=' --output --coordinator --timeout --retry --help'
+      ;;
+  esac
+  COMPREPLY+=($(compgen -W "$words" -- "$word"))
+}
+complete -o filenames -F _dsctl dsctl
