@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -113,8 +114,23 @@ absl::StatusOr<std::unique_ptr<Http>> Http::serve(Daemon& daemon, const std::str
   return http;
 }
 
+// The listening thread looks up every two seconds, or when somebody calls: so it is called until it has ended.
 Http::~Http() {
-  if (server_) mg_stop(server_);
+  if (!server_) return;
+  absl::Notification stopped;
+  std::thread stopper([&] {
+    mg_stop(server_);
+    stopped.Notify();
+  });
+  const size_t colon = address_.rfind(':');
+  const std::string host = address_.substr(0, colon);
+  do {
+    char error[100];
+    mg_connection* call =
+        mg_connect_client(host.c_str(), std::stoi(address_.substr(colon + 1)), 0, error, sizeof error);
+    if (call) mg_close_connection(call);
+  } while (!stopped.WaitForNotificationWithTimeout(absl::Milliseconds(20)));
+  stopper.join();
 }
 
 }  // namespace ds::coordinator

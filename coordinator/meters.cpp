@@ -3,6 +3,8 @@
 #include <prometheus/counter.h>
 #include <prometheus/text_serializer.h>
 
+#include "absl/time/clock.h"
+
 namespace ds::coordinator {
 namespace {
 
@@ -15,6 +17,7 @@ prometheus::Histogram& histogram(prometheus::Registry& registry, const char* nam
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, bounds);
 }
 
+constexpr absl::Duration kSeenAfterEnd = absl::Minutes(10);
 const std::vector<double> kSeconds = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 14400};
 
 ClientMetric& add(MetricFamily& family, const char* label, const std::string& value) {
@@ -56,6 +59,17 @@ void Meters::trained(const v1::MetricsBatch& batch) {
   }
 }
 
+// A job is seen by a few more scrapes after its end, and then no more: else the series would only grow.
+void Meters::forget_old(const State& state) {
+  const int64_t since = absl::ToUnixMicros(absl::Now() - kSeenAfterEnd);
+  std::erase_if(training_, [&](const auto& entry) {
+    auto found = state.jobs.find(entry.first);
+    if (found == state.jobs.end()) return true;
+    const v1::Job& job = found->second.job();
+    return ended(job.state()) && job.finished_at_us() < since;
+  });
+}
+
 void Meters::add_jobs(const State& state, std::vector<MetricFamily>& families) {
   MetricFamily jobs{"ds_jobs", "Jobs by state", MetricType::Gauge, {}};
   MetricFamily loss{"ds_job_loss", "Training loss of the last step reported", MetricType::Gauge, {}};
@@ -67,10 +81,9 @@ void Meters::add_jobs(const State& state, std::vector<MetricFamily>& families) {
   for (const auto& [id, record] : state.jobs) ++by_state[record.job().state()];
   for (auto [s, n] : by_state) add(jobs, "state", v1::JobState_Name(s)).gauge.value = n;
   for (const auto& [id, training] : training_) {  // those that trained lately
-    auto found = state.jobs.find(id);
-    if (found == state.jobs.end()) continue;
-    add(loss, "job", id).gauge.value = found->second.job().metrics().loss();
-    add(restarts, "job", id).counter.value = found->second.job().restarts();
+    const v1::Job& job = state.jobs.at(id).job();
+    add(loss, "job", id).gauge.value = job.metrics().loss();
+    add(restarts, "job", id).counter.value = job.restarts();
     add(samples, "job", id).counter.value = training.samples;
     ClientMetric& step = add(steps, "job", id);
     step.summary.sample_count = training.steps;
@@ -83,6 +96,7 @@ std::string Meters::text(const State& state, const Heard& heard) {
   std::vector<MetricFamily> families = registry_.Collect();
   {
     absl::MutexLock lock(&mutex_);
+    forget_old(state);
     add_jobs(state, families);
   }
   MetricFamily age{"ds_worker_heartbeat_age_seconds", "Since a worker was last heard", MetricType::Gauge, {}};

@@ -31,7 +31,9 @@ class Meters {
     double samples = 0, step_seconds = 0;
     uint64_t steps = 0;
   };
-  void add_jobs(const State& state, std::vector<prometheus::MetricFamily>& families);
+  void add_jobs(const State& state, std::vector<prometheus::MetricFamily>& families)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void forget_old(const State& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   prometheus::Registry registry_;
   prometheus::Histogram& queue_wait_;

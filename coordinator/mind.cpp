@@ -60,22 +60,28 @@ void Mind::post_metrics(v1::MetricsBatch batch, std::function<void()> stored) {
 bool Mind::has_work() const { return stopping_ || !commands_.empty() || !metrics_.empty(); }
 
 // Sleeps until there is something to do: a command, metrics that waited long enough, a deadline of the state.
-std::deque<Mind::Command> Mind::next_commands() {
+Mind::Work Mind::next_work() {
   const int64_t tick = next_deadline_us(state_);
   const absl::Time tick_due = tick > 0 ? absl::FromUnixMicros(tick) : absl::InfiniteFuture();
   absl::MutexLock lock(&mutex_);
   mutex_.AwaitWithDeadline(absl::Condition(this, &Mind::has_work), tick_due);
   auto urgent = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !commands_.empty(); };
   mutex_.AwaitWithDeadline(absl::Condition(&urgent), std::min(tick_due, metrics_due_));
-  return std::exchange(commands_, {});
+  Work work;
+  work.commands = std::exchange(commands_, {});
+  if (!work.commands.empty() || stopping_ || absl::Now() >= metrics_due_) {
+    work.metrics = std::exchange(metrics_, {});
+    metrics_due_ = absl::InfiniteFuture();
+  }
+  return work;
 }
 
 void Mind::run() {
   while (true) {
-    std::deque<Command> commands = next_commands();
-    for (Command& command : commands) handle(std::move(command));
+    Work work = next_work();
+    take_metrics(std::move(work.metrics));
+    for (Command& command : work.commands) handle(std::move(command));
     tick();
-    flush_metrics();
     commit();
     absl::MutexLock lock(&mutex_);
     if (stopping_ && commands_.empty() && metrics_.empty()) break;
@@ -117,15 +123,7 @@ void Mind::stage(Effect effect) {
 }
 
 // Every job's newest progress becomes one event; the records go to their own table.
-void Mind::flush_metrics() {
-  std::vector<Metrics> metrics;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (batch_.events.empty() && absl::Now() < metrics_due_ && !stopping_) return;
-    metrics = std::exchange(metrics_, {});
-    metrics_due_ = absl::InfiniteFuture();
-  }
-  if (metrics.empty()) return;
+void Mind::take_metrics(std::vector<Metrics> metrics) {
   v1::Event event;
   std::map<std::pair<std::string, int64_t>, v1::JobProgress*> by_job;
   for (Metrics& m : metrics) {

@@ -62,11 +62,15 @@ class Mind {
   using Delivery = std::function<void()>;
 
   void run();
-  std::deque<Command> next_commands();
+  struct Work {
+    std::vector<Metrics> metrics;  // before the commands: a rank's last step is known before its end
+    std::deque<Command> commands;
+  };
+  Work next_work();
   void handle(Command command);
   void apply_now(v1::Event event);
   void stage(Effect effect);
-  void flush_metrics();
+  void take_metrics(std::vector<Metrics> metrics);
   void tick();
   void commit();
   void push(Command command);

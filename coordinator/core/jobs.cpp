@@ -51,7 +51,9 @@ void Machine::on(const v1::JobSubmitted& event) {
   state_.by_order[record.order()] = id;
   state_.live.insert(record.order());
   if (!event.client_key().empty()) state_.by_key[event.client_key()] = id;
-  enqueue(record, v1::PENDING, "waits for its turn");
+  set_state(record, v1::PENDING, "waits for its turn");
+  record.set_queued_us(now_);
+  fresh_ = &record;
 }
 
 void Machine::on(const v1::JobChanged& event) {

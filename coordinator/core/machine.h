@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "coordinator/core/apply.h"
+#include "scheduler/schedule.h"
 
 namespace ds::coordinator {
 
@@ -63,7 +64,10 @@ class Machine {
   std::vector<v1::JobRecord*> jobs_on(const std::string& worker);
 
   // placing.cpp
+  scheduler::Cluster cluster() const;
   void place();
+  void place_fresh();
+  void carry_out(const scheduler::Decision& decision);
   void start(v1::JobRecord& record, int64_t generation);
   void send_start(const v1::JobRecord& record, int rank);
   void settle_drains();
@@ -73,7 +77,8 @@ class Machine {
 
   State& state_;
   const int64_t now_;
-  bool replan_ = false;  // slots or the queue changed
+  bool replan_ = false;             // slots or the queue changed
+  v1::JobRecord* fresh_ = nullptr;  // was submitted; nothing else changed
   std::vector<Effect> effects_;
   std::map<int64_t, v1::JobState> touched_;  // by order: the state before
 };

@@ -15,6 +15,10 @@ scheduler::Turn turn_of(const v1::JobRecord& record, bool resumed) {
   return {resumed, record.job().spec().priority(), record.order()};
 }
 
+scheduler::QueuedJob queued_job(const v1::JobRecord& record) {
+  return {record.job().id(), turn_of(record, record.ran()), ranks_wanted(record)};
+}
+
 bool queued(const v1::JobRecord& record) {
   const v1::JobState state = record.job().state();
   return (state == v1::PENDING || state == v1::RECOVERING) && record.stop() == v1::STOP_NOTHING &&
@@ -27,26 +31,21 @@ std::string joined(const std::string& failure, const std::string& reason) {
 
 }  // namespace
 
-void Machine::place() {
+// What the scheduler sees: the workers, and who holds their slots.
+scheduler::Cluster Machine::cluster() const {
   scheduler::Cluster cluster;
   std::map<std::string, std::set<int>> busy;
-  std::vector<scheduler::QueuedJob> queue;
-  auto ready = [this](const std::string& name) {
-    auto worker = state_.workers.find(name);
-    return worker != state_.workers.end() && worker->second.state() == v1::WORKER_READY;
-  };
   for (int64_t order : state_.live) {
     const v1::JobRecord& record = state_.jobs.at(state_.by_order.at(order));
-    if (queued(record)) queue.push_back({record.job().id(), turn_of(record, record.ran()), ranks_wanted(record)});
     scheduler::Holding holding{turn_of(record, false), 0};
     for (const v1::RankRecord& rank : record.ranks()) {
       if (released(rank)) continue;
       busy[rank.worker()].insert(rank.slot());
-      if (ready(rank.worker())) ++holding.slots;
+      auto worker = state_.workers.find(rank.worker());
+      if (worker != state_.workers.end() && worker->second.state() == v1::WORKER_READY) ++holding.slots;
     }
     if (holding.slots > 0) cluster.running.push_back(holding);
   }
-  if (queue.empty()) return;
   for (const auto& [name, worker] : state_.workers) {
     scheduler::WorkerView w{name, worker.state() == v1::WORKER_READY, worker.slots(), {}, {}};
     w.labels.insert(worker.labels().begin(), worker.labels().end());
@@ -55,24 +54,44 @@ void Machine::place() {
     }
     cluster.workers.push_back(std::move(w));
   }
-  for (const scheduler::Decision& decision : scheduler::schedule(cluster, std::move(queue))) {
-    v1::JobRecord& record = state_.jobs.at(decision.job);
-    if (auto* placed = std::get_if<scheduler::Placed>(&decision.answer)) {
-      touch(record);
-      record.clear_ranks();
-      for (const scheduler::RankPlace& p : placed->ranks) {
-        v1::RankRecord* rank = record.add_ranks();
-        rank->set_worker(p.worker);
-        rank->set_slot(p.slot);
-        rank->set_state(v1::RANK_ASSIGNED);
-      }
-      start(record, record.job().generation() + 1);
-    } else if (auto* wait = std::get_if<scheduler::Wait>(&decision.answer)) {
-      const bool recovers = record.job().state() == v1::RECOVERING;
-      set_state(record, record.job().state(), joined(recovers ? record.failure() : "", wait->reason));
-    } else {
-      end(record, v1::FAILED, std::get<scheduler::Infeasible>(decision.answer).reason);
+  return cluster;
+}
+
+void Machine::place() {
+  std::vector<scheduler::QueuedJob> queue;
+  for (int64_t order : state_.live) {
+    const v1::JobRecord& record = state_.jobs.at(state_.by_order.at(order));
+    if (queued(record)) queue.push_back(queued_job(record));
+  }
+  if (queue.empty()) return;
+  for (const scheduler::Decision& decision : scheduler::schedule(cluster(), std::move(queue))) carry_out(decision);
+}
+
+// A new job changes nothing for those that wait already. If it would have to wait even if it were alone, that is its
+// answer, and a long queue is not gone through for every submit.
+void Machine::place_fresh() {
+  const scheduler::Decision alone = scheduler::schedule(cluster(), {queued_job(*fresh_)}).front();
+  if (std::holds_alternative<scheduler::Placed>(alone.answer)) return place();
+  carry_out(alone);
+}
+
+void Machine::carry_out(const scheduler::Decision& decision) {
+  v1::JobRecord& record = state_.jobs.at(decision.job);
+  if (auto* placed = std::get_if<scheduler::Placed>(&decision.answer)) {
+    touch(record);
+    record.clear_ranks();
+    for (const scheduler::RankPlace& p : placed->ranks) {
+      v1::RankRecord* rank = record.add_ranks();
+      rank->set_worker(p.worker);
+      rank->set_slot(p.slot);
+      rank->set_state(v1::RANK_ASSIGNED);
     }
+    start(record, record.job().generation() + 1);
+  } else if (auto* wait = std::get_if<scheduler::Wait>(&decision.answer)) {
+    const bool recovers = record.job().state() == v1::RECOVERING;
+    set_state(record, record.job().state(), joined(recovers ? record.failure() : "", wait->reason));
+  } else {
+    end(record, v1::FAILED, std::get<scheduler::Infeasible>(decision.answer).reason);
   }
 }
 
@@ -106,6 +125,8 @@ std::vector<Effect> Machine::finish() {
   if (replan_) {
     place();
     settle_drains();
+  } else if (fresh_) {
+    place_fresh();
   }
   for (const auto& [order, before] : touched_) {
     v1::Job* job = state_.jobs.at(state_.by_order.at(order)).mutable_job();

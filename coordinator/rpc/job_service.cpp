@@ -110,9 +110,10 @@ class LogReader final : public WriteStream<v1::LogChunk> {
     for (const LogKey& key : daemon_.logs().list(id_)) {
       int64_t& offset = offsets_[key];
       v1::LogChunk chunk;
-      chunk.set_text(daemon_.logs().read(id_, key, offset, rest));
-      if (chunk.text().empty()) continue;
-      offset += static_cast<int64_t>(chunk.text().size());
+      std::string text = daemon_.logs().read(id_, key, offset, rest);
+      if (text.empty()) continue;
+      offset += static_cast<int64_t>(text.size());
+      chunk.set_text(std::move(text));
       chunk.set_rank(key.rank);
       chunk.set_generation(key.generation);
       return chunk;

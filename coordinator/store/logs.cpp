@@ -82,7 +82,11 @@ std::string Logs::read(const std::string& job, LogKey key, int64_t offset, bool 
   const size_t line = text.rfind('\n');
   if (line != std::string::npos) {
     text.resize(line + 1);
-  } else if (!rest && static_cast<int64_t>(text.size()) < limit) {
+  } else if (static_cast<int64_t>(text.size()) == limit) {
+    size_t cut = text.size() - 1;
+    while (cut > 0 && (text[cut] & 0xc0) == 0x80) --cut;  // the last character may not be whole
+    text.resize(cut);
+  } else if (!rest) {
     text.clear();
   }
   return text;

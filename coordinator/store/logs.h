@@ -27,7 +27,8 @@ class Logs {
   // The logs of a job, oldest generation first.
   std::vector<LogKey> list(const std::string& job) const;
 
-  // Whole lines from `offset` on, at most about `limit` bytes; with `rest` also a last line without an end.
+  // Whole lines from `offset` on, at most `limit` bytes; with `rest` also a last line without an end. A line above the
+  // limit is cut between two characters of UTF-8.
   std::string read(const std::string& job, LogKey key, int64_t offset, bool rest, int64_t limit = 64 << 10) const;
 
  private:

@@ -47,6 +47,18 @@ TEST(Core, TheSameClientKeyIsTheSameJob) {
   EXPECT_EQ(d.state.jobs.size(), 1u);
 }
 
+TEST(Core, ANewJobDoesNotPassOneThatWaits) {
+  Drive d;
+  const std::string runs = d.running("a", 1);
+  d.worker("w2", 1);
+  const std::string wide = d.submit("wide", 2), small = d.submit("small", 1);
+  EXPECT_EQ(d.job(wide).state(), v1::PENDING);
+  EXPECT_EQ(d.job(small).state(), v1::PENDING);
+  EXPECT_THAT(d.job(small).reason(), HasSubstr("kept for wide-2"));
+  d.exit("w1", runs, 1, 0, 0);
+  EXPECT_EQ(d.job(wide).state(), v1::ADMITTED);
+}
+
 TEST(Core, AKilledRankRestartsTheWholeGangAtOnce) {
   Drive d;
   const std::string id = d.running("a", 2);

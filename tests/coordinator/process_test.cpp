@@ -184,12 +184,14 @@ TEST(Process, AWorkersRanksSurviveACoordinatorKill) {
   EXPECT_TRUE(eventually([&] { return coordinator.get(id).progress().step() == 2; }));
   EXPECT_EQ(coordinator.get(id).generation(), 1);
   EXPECT_EQ(coordinator.get(id).restarts(), 0);
+  send_metrics(worker, 3, 10);  // the last step, and at once the end
   for (int r = 0; r < 2; ++r) worker.report(FakeWorker::executor(id, 1, r, v1::RANK_EXITED));
   EXPECT_TRUE(coordinator.reaches(id, v1::SUCCEEDED));
   watcher.join();
   follower.join();
   ASSERT_FALSE(watched.empty());
   EXPECT_EQ(watched.back().state(), v1::SUCCEEDED);
+  EXPECT_EQ(watched.back().progress().step(), 10) << "whoever sees the end sees the last step";
   for (size_t i = 1; i < watched.size(); ++i) EXPECT_GT(watched[i].revision(), watched[i - 1].revision());
   EXPECT_EQ(followed, "hello\nagain\nend");
 
@@ -198,7 +200,7 @@ TEST(Process, AWorkersRanksSurviveACoordinatorKill) {
   request.set_id(id);
   v1::MetricsResponse history;
   ASSERT_TRUE(v1::JobService::NewStub(coordinator.channel())->Metrics(&context, request, &history).ok());
-  ASSERT_EQ(history.records_size(), 2);
+  ASSERT_EQ(history.records_size(), 3);
   EXPECT_EQ(history.records(1).step(), 2);
 
   // The HTTP port tells the same.
@@ -208,7 +210,7 @@ TEST(Process, AWorkersRanksSurviveACoordinatorKill) {
   const auto page = nlohmann::json::parse(http_get(coordinator.http(), "/api/jobs"));
   EXPECT_EQ(page["jobs"][0]["id"], id);
   EXPECT_EQ(page["workers"][0]["name"], "w1");
-  EXPECT_EQ(nlohmann::json::parse(http_get(coordinator.http(), "/api/jobs/" + id + "/metrics")).size(), 2u);
+  EXPECT_EQ(nlohmann::json::parse(http_get(coordinator.http(), "/api/jobs/" + id + "/metrics")).size(), 3u);
 }
 
 TEST(Process, SigtermEndsInGoodOrderWhileStreamsAreOpen) {

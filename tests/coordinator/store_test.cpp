@@ -203,6 +203,14 @@ TEST_F(StoreTest, LogsTakeEachByteOnce) {
   EXPECT_THAT(logs.list("a-1"), ElementsAre(LogKey{1, 0}, LogKey{2, 1}));
 }
 
+TEST_F(StoreTest, ALongLineIsCutBetweenCharacters) {
+  Logs logs(folder_ + "/logs");
+  ASSERT_TRUE(logs.append("a-1", {1, 0}, 0, "abc\xe2\x82\xac\xe2\x82\xac\n").ok());
+  EXPECT_EQ(logs.read("a-1", {1, 0}, 0, true, 5), "abc");
+  EXPECT_EQ(logs.read("a-1", {1, 0}, 3, true, 5), "\xe2\x82\xac");
+  EXPECT_EQ(logs.read("a-1", {1, 0}, 6, true, 5), "\xe2\x82\xac\n");
+}
+
 TEST_F(StoreTest, LogsStayInTheirFolder) {
   Logs logs(folder_ + "/logs");
   for (const char* job : {"../a", "/a", "", "a/b", "A"}) {
