@@ -9,7 +9,7 @@ namespace {
 Model model_of(Transport& transport) {
   Model m;
   // Ranks that share cores wait for the scheduler, not for a cache line.
-  if (transport.size() > transport.cores()) m.flag = 6e-6;
+  if (transport.crowded()) m.flag = 6e-6;
   if (std::string_view(transport.name()) == "inproc") m.message = 2e-6;
   return m;
 }

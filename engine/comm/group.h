@@ -27,11 +27,15 @@ class Group {
   // The caller is blocked and has polled in vain for a while: an algorithm may do the work of ranks that are late.
   bool idle() const { return idle_; }
   void set_idle(bool idle) { idle_ = idle; }
+  // How long it has been worth spinning lately; see Patience.
+  int spins() const { return spins_; }
+  void set_spins(int spins) { spins_ = spins; }
 
  private:
   std::unique_ptr<Transport> transport_;
   int rank_, size_;
   bool shares_memory_, idle_ = false;
+  int spins_ = 1024;
   Model model_;
   SharedMemory memory_;
 };

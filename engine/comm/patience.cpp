@@ -3,12 +3,14 @@
 #include <immintrin.h>
 #include <sched.h>
 
+#include <algorithm>
+
 #include "engine/comm/futex.h"
 
 namespace ds::comm {
 namespace {
 
-constexpr int kSpins = 2000;  // some 50 us: a peer on a core of its own answers within
+constexpr int kFewestSpins = 64, kMostSpins = 2048;  // some 2 to 50 us
 constexpr int kYields = 200;
 constexpr std::chrono::microseconds kNap{2000};
 constexpr std::chrono::milliseconds kLookAtPeers{5};
@@ -17,12 +19,14 @@ constexpr std::chrono::milliseconds kLookAtPeers{5};
 
 Patience::Patience(Group& group)
     : group_(group),
-      spins_(group.size() > group.transport().cores() ? 0 : kSpins),
+      spins_(group.transport().crowded() ? 0 : std::clamp(group.spins(), kFewestSpins, kMostSpins)),
       yields_(spins_ + kYields),
       looked_(std::chrono::steady_clock::now()) {}
 
 Patience::~Patience() {
   group_.set_idle(false);
+  // Spinning that is in vain takes the core from whoever is waited for: spin less the next time, more when it was good.
+  group_.set_spins(polls_ > spins_ ? spins_ / 2 : spins_ * 2);
   if (group_.shares_memory()) group_.memory().own().sleeping.store(0, std::memory_order_relaxed);
 }
 

@@ -17,7 +17,7 @@ class Patience {
   void sleep();
 
   Group& group_;
-  int spins_, yields_;
+  int spins_, yields_;  // polls until then
   int polls_ = 0;
   uint32_t seen_ = 0;
   std::chrono::steady_clock::time_point looked_;

@@ -57,7 +57,7 @@ class Transport {
   virtual const char* name() const = 0;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  virtual int cores() const = 0;  // that the ranks of a host share; the same answer on all ranks
+  virtual bool crowded() const = 0;  // some host has more ranks than cores for them; the same answer on all ranks
 
   // Every rank maps every other's segments; all ranks agree.
   virtual bool shares_memory() const = 0;

@@ -476,5 +476,16 @@ TEST(MakeEndpoint, NamesTheTransportsThereAre) {
   }
 }
 
+// Without a GPU, or built without NCCL, it says so in a sentence.
+TEST(MakeEndpoint, NcclAnswersOrSaysWhyNot) {
+  try {
+    EXPECT_EQ(make_endpoint("nccl")->address().size(), 128u);
+  } catch (const CommError& e) {
+    EXPECT_TRUE(std::string(e.what()).find("[nccl] no GPU can be used") == 0 ||
+                std::string(e.what()).find("[make_endpoint] this build has no transport nccl") == 0)
+        << e.what();
+  }
+}
+
 }  // namespace
 }  // namespace ds::comm

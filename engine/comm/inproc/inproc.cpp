@@ -137,7 +137,7 @@ class InprocTransport final : public Transport {
   const char* name() const override { return name_; }
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(members_.size()); }
-  int cores() const override { return usable_cores(); }
+  bool crowded() const override { return size() > usable_cores().count(); }
   bool shares_memory() const override { return share_memory_; }
   ControlBlock* control(int rank) override { return share_memory_ ? &members_[rank]->control : nullptr; }
   std::shared_ptr<Segment> allocate(size_t bytes) override { return std::make_shared<InprocSegment>(bytes); }

@@ -50,10 +50,9 @@ class Reader {
 std::string UcxAddress::encode() const {
   std::string bytes;
   put(bytes, kMagic, sizeof kMagic);
-  for (const std::string* s : {&host, &worker, &control}) put(bytes, s->data(), s->size());
+  for (const std::string* s : {&host, &worker, &control, &cores}) put(bytes, s->data(), s->size());
   put(bytes, &token, sizeof token);
   put(bytes, &pid, sizeof pid);
-  put(bytes, &cores, sizeof cores);
   put(bytes, &shares, sizeof shares);
   return bytes;
 }
@@ -65,9 +64,9 @@ UcxAddress UcxAddress::decode(const std::string& bytes) {
   a.host = reader.next();
   a.worker = reader.next();
   a.control = reader.next();
+  a.cores = reader.next();
   reader.next(a.token);
   reader.next(a.pid);
-  reader.next(a.cores);
   reader.next(a.shares);
   return a;
 }

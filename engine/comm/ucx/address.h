@@ -11,7 +11,7 @@ struct UcxAddress {
   std::string control;  // handle of the control block
   uint64_t token = 0;   // in the control block
   int64_t pid = 0;
-  int32_t cores = 0;
+  std::string cores;  // that it may run on
   uint32_t shares = 0;
 
   std::string encode() const;

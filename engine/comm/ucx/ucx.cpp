@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <new>
 #include <random>
 #include <thread>
@@ -135,7 +136,7 @@ class UcxTransport final : public Transport {
   const char* name() const override { return "ucx"; }
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(peers_.size()); }
-  int cores() const override { return cores_; }
+  bool crowded() const override { return crowded_; }
   bool shares_memory() const override { return shares_memory_; }
   ControlBlock* control(int rank) override {
     if (rank == rank_) return local_->control;
@@ -161,6 +162,7 @@ class UcxTransport final : public Transport {
  private:
   void connect(int rank, const std::string& address);
   void agree(Clock::time_point deadline);
+  void count_cores();
   void watch_processes();
   void say_goodbye();
   void close(unsigned flags);
@@ -168,8 +170,8 @@ class UcxTransport final : public Transport {
   bool progress_until(Clock::time_point deadline, Condition);
 
   std::unique_ptr<Local> local_;
-  int rank_, cores_ = 0;
-  bool shares_memory_ = false, shut_ = false;
+  int rank_;
+  bool shares_memory_ = false, crowded_ = false, shut_ = false;
   int under_way_ = 0, goodbyes_ = 0;
   std::vector<std::unique_ptr<Peer>> peers_;
 };
@@ -180,8 +182,7 @@ UcxTransport::UcxTransport(std::unique_ptr<Local> local, int rank, std::span<con
   const auto deadline =
       Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_seconds));
   for (size_t r = 0; r < addresses.size(); ++r) connect(static_cast<int>(r), addresses[r]);
-  cores_ = peers_[0]->address.cores;
-  for (const auto& p : peers_) cores_ = std::min<int>(cores_, p->address.cores);
+  count_cores();
   try {
     agree(deadline);
   } catch (...) {
@@ -240,6 +241,17 @@ void UcxTransport::agree(Clock::time_point deadline) {
   shares_memory_ = std::all_of(all.begin(), all.end(), [](std::byte b) { return b == std::byte{1}; });
   if (shares_memory_) return;
   for (auto& p : peers_) p->control.reset();
+}
+
+// A rank may be bound to cores of its own: what counts is what the ranks of a host have together.
+void UcxTransport::count_cores() {
+  std::map<std::string, std::pair<int, Cores>> hosts;
+  for (const auto& p : peers_) {
+    auto& [ranks, cores] = hosts[p->address.host];
+    ++ranks;
+    cores.add(Cores(p->address.cores));
+  }
+  for (const auto& [name, host] : hosts) crowded_ = crowded_ || host.first > host.second.count();
 }
 
 void UcxTransport::watch_processes() {
@@ -378,7 +390,7 @@ class UcxEndpoint final : public Endpoint {
     a.control = local_->segment.handle();
     a.token = local_->control->token;
     a.pid = getpid();
-    a.cores = usable_cores();
+    a.cores = usable_cores().bytes();
     a.shares = options.share_memory;
     address_ = a.encode();
   }
