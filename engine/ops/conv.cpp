@@ -1,5 +1,7 @@
 #include "engine/ops/conv.h"
 
+#include "engine/lazy/node.h"
+
 namespace ds {
 namespace {
 
@@ -150,7 +152,14 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   return y + reshape(bias, {1, -1, 1, 1});
 }
 
-Tensor max_pool2d(const Tensor& x, const Pool2dOptions& o) { return apply1<MaxPool2dOp>({x}, o); }
+// The maximum and relu commute, ties and gradients included: relu goes behind the pooling, where there is less of it,
+// when nobody else holds its result.
+Tensor max_pool2d(const Tensor& x, const Pool2dOptions& o) {
+  const Node* n = x.node();
+  bool behind = n && n->op && n->op->kind() == OpKind::Relu && !n->evaluated && n->use_count() == 1;
+  return behind ? relu(apply1<MaxPool2dOp>({n->inputs[0]}, o)) : apply1<MaxPool2dOp>({x}, o);
+}
+
 Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& o) { return apply1<AvgPool2dOp>({x}, o); }
 
 }  // namespace ds

@@ -202,9 +202,12 @@ class Walk {
     visit(p_.type[i], [&](auto tag) {
       using T = typename decltype(tag)::type;
       auto* out = reinterpret_cast<Compute<T>*>(slot(i));
-      int64_t period = p_.input[i].period;
+      int64_t period = p_.input[i].period, filled = period, total = p_.block + period;
       copy_run<T>(out, static_cast<const T*>(p_.inputs[i].data), 1, period);
-      for (int64_t j = period; j < p_.block + period; ++j) out[j] = out[j - period];
+      for (; filled < total; filled += period) {  // doubles, so that a period of 1 is not a chain of single stores
+        period = std::min(filled, total - filled);
+        std::copy_n(out, period, out + filled);
+      }
     });
   }
 

@@ -1,5 +1,6 @@
 #include <numeric>
 
+#include "engine/lazy/node.h"
 #include "tests/engine/op_test.h"
 
 namespace ds::test {
@@ -201,6 +202,16 @@ TEST(Pool2d, MaxAndAverage) {
                return out;
              },
              true, kFloats);
+}
+
+TEST(Pool2d, ReluGoesBehindTheMaximumWithoutATrace) {
+  Tensor x = tensor(numbers(2 * 3 * 8 * 8, -1, 1, 4), {2, 3, 8, 8}, DType::f64).detach().set_requires_grad(true);
+  auto gradient = [&](bool hold) {
+    Tensor held = relu(x), y = hold ? max_pool2d(held) : max_pool2d(relu(x));
+    return std::pair(y.to_vector<double>(), grad(weighted(y), {&x, 1})[0].to_vector<double>());
+  };
+  EXPECT_EQ(gradient(false), gradient(true));
+  EXPECT_EQ(max_pool2d(relu(x)).node()->op->kind(), OpKind::Relu);
 }
 
 TEST(Normalize, SoftmaxAndLogSoftmax) {
