@@ -1,8 +1,8 @@
 // Convolution as a matrix product whose right side is read out of the padded image itself: filters x taps times
 // taps x positions. The gradient of the input is the same walk over the spread gradient with turned filters.
 #include "kernels/cpu/conv_image.h"
-#include "kernels/cpu/gemm_kernel.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {

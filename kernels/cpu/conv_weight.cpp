@@ -1,8 +1,8 @@
 // The gradient of the filters: dot products along rows of positions, between the output's gradient as it lies and the
 // padded image at a tap's offset. Images are cut into parts fixed by the extents; the parts are added in order.
 #include "kernels/cpu/conv_image.h"
-#include "kernels/cpu/gemm_kernel.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {
