@@ -106,6 +106,9 @@ void emit_rows(T* out, const T* in, int64_t rows, int64_t width, int64_t pitch, 
   }
 }
 
+// Vectors of the next tile when `left` are left; a last one alone would not keep the units busy.
+int64_t tile_vectors(int64_t left) { return left == kVectors + 1 ? 2 : std::min<int64_t>(kVectors, left); }
+
 // One band of one group of one image.
 template <class T>
 void run_band(const ConvCall<T>& x, int64_t image_index, int64_t g, int64_t y0, int64_t band, const T* filters,
@@ -121,8 +124,8 @@ void run_band(const ConvCall<T>& x, int64_t image_index, int64_t g, int64_t y0, 
     int64_t count = std::min<int64_t>(kFilters, s.filters - f);
     for (int64_t p = 0; p < k; p += kTapBlock) {
       int64_t kc = std::min(kTapBlock, k - p);
-      for (int64_t j = 0; j < positions; j += kVectors * W) {
-        int64_t vectors = std::min<int64_t>(kVectors, ceil_div(positions - j, W));
+      for (int64_t j = 0, vectors = 0; j < positions; j += vectors * W) {
+        vectors = tile_vectors(ceil_div(positions - j, W));
         conv_tile_for<T>(count, vectors)(kc, w + f * k + p * kFilters, image + j, offset + p, panel + j, ldc, p > 0);
       }
     }

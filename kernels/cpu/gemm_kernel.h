@@ -68,8 +68,8 @@ void gemm_tile(const Tile<T>& t) {
       }
     }
     if constexpr (rows != Rows::packed) {
-      __builtin_prefetch(b + 6 * b_step);
-      __builtin_prefetch(b + 6 * b_step + NV * W - 1);
+      __builtin_prefetch(b + 16 * b_step);
+      __builtin_prefetch(b + 16 * b_step + NV * W - 1);
     }
     if constexpr (rows == Rows::copy) {
 #pragma GCC unroll 4

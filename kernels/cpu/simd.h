@@ -30,6 +30,11 @@ struct Simd<float> {
   }
   static V load(const float* p, __m256i m) { return _mm256_maskload_ps(p, m); }
   static void store(float* p, __m256i m, V v) { _mm256_maskstore_ps(p, m, v); }
+  // The sums of the lanes of four vectors.
+  static void sums(V a, V b, V c, V d, float* out) {
+    V x = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1)));
+  }
   // Eight rows become eight columns.
   static void transpose(V (&r)[8]) {
     V a[8], b[8];
@@ -63,6 +68,11 @@ struct Simd<double> {
   static __m256i mask(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
   static V load(const double* p, __m256i m) { return _mm256_maskload_pd(p, m); }
   static void store(double* p, __m256i m, V v) { _mm256_maskstore_pd(p, m, v); }
+  static void sums(V a, V b, V c, V d, double* out) {
+    V x = _mm256_hadd_pd(a, b), y = _mm256_hadd_pd(c, d);
+    V low = _mm256_permute2f128_pd(x, y, 0x20), high = _mm256_permute2f128_pd(x, y, 0x31);
+    _mm256_storeu_pd(out, _mm256_add_pd(low, high));
+  }
   static void transpose(V (&r)[4]) {
     V a = _mm256_unpacklo_pd(r[0], r[1]), b = _mm256_unpackhi_pd(r[0], r[1]);
     V c = _mm256_unpacklo_pd(r[2], r[3]), d = _mm256_unpackhi_pd(r[2], r[3]);
