@@ -111,7 +111,7 @@ void spread(T* out, const T* dy, const WeightPlan<T>& p) {
   for (int64_t f = 0; f < p.shape.filters; ++f, out += p.positions) {
     for (int64_t y = 0; y < rows; ++y, dy += width) {
       T* row = out + y * pitch;
-      for (int64_t i = 0; i < width; ++i) row[i] = dy[i];
+      copy_row(row, dy, width);
       T* end = y + 1 < rows ? row + pitch : out + p.positions;
       for (T* i = row + width; i < end; ++i) *i = T(0);
     }
@@ -132,7 +132,8 @@ void run_job(const WeightPlan<T>& p, int64_t job, const T* dy, const T* x, const
   for (int64_t n = part * p.part_images; n < last; n += p.at_once) {
     Walk walk{std::min(p.at_once, last - n), p.image, p.gradient, p.positions, p.positions};
     for (int64_t i = 0; i < walk.images; ++i) {
-      fill_image(s, images + i * p.image, x + ((n + i) * d.c + g * p.group_channels + c0) * d.h * d.w, 0, d.oh);
+      fill_image(s, images + i * p.image, x + ((n + i) * d.c + g * p.group_channels + c0) * d.h * d.w, 0, d.oh,
+                 n == part * p.part_images);
       spread(gradients + i * p.gradient, dy + ((n + i) * d.o + g * s.filters) * d.oh * d.ow, p);
     }
     for (int64_t f = 0; f < s.filters; f += kFilters) {
