@@ -1,8 +1,8 @@
 // Convolution as a matrix product whose right side is read out of the padded image itself: filters x taps times
 // taps x positions. The gradient of the input is the same walk over the spread gradient with turned filters.
 #include "kernels/cpu/conv_image.h"
-#include "kernels/cpu/gemm_kernel.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {
@@ -96,38 +96,46 @@ void pack_filters(const ConvCall<T>& x, T* out) {
 
 // Rows of positions to rows of outputs, with the epilogue.
 template <class T>
-void emit_rows(T* out, const T* in, int64_t rows, int64_t width, int64_t pitch, T bias, bool relu) {
+void emit_rows(T* out, const T* in, int64_t rows, int64_t width, int64_t pitch, const T* bias, bool relu) {
+  using S = Simd<T>;
+  auto zero = T(0);
+  auto b = S::broadcast(bias == nullptr ? &zero : bias);
   for (int64_t y = 0; y < rows; ++y, out += width, in += pitch) {
     if (relu) {
-      for (int64_t i = 0; i < width; ++i) out[i] = scalar::relu(in[i] + bias);
+      map_row(out, in, width, [b](auto v) { return S::relu(S::add(v, b)); });
+    } else if (bias != nullptr) {
+      map_row(out, in, width, [b](auto v) { return S::add(v, b); });
     } else {
-      for (int64_t i = 0; i < width; ++i) out[i] = in[i] + bias;
+      copy_row(out, in, width);
     }
   }
 }
 
+// Vectors of the next tile when `left` are left; a last one alone would not keep the units busy.
+int64_t tile_vectors(int64_t left) { return left == kVectors + 1 ? 2 : std::min<int64_t>(kVectors, left); }
+
 // One band of one group of one image.
 template <class T>
 void run_band(const ConvCall<T>& x, int64_t image_index, int64_t g, int64_t y0, int64_t band, const T* filters,
-              const int32_t* offset, T* image, T* panel) {
+              const int32_t* offset, T* image, T* panel, bool fresh) {
   const ConvShape& s = x.s;
   constexpr int64_t W = Simd<T>::width;
   int64_t rows = std::min(band, s.out_h - y0), k = s.channels * s.taps();
   int64_t unit = image_index * x.groups + g;
-  fill_image(s, image, x.source + unit * s.channels * s.src_h * s.src_w, y0, band);
+  fill_image(s, image, x.source + unit * s.channels * s.src_h * s.src_w, y0, band, fresh);
   int64_t positions = (rows - 1) * s.pitch() + s.out_w, ldc = round_up(band * s.pitch(), kVectors * W) + kVectors * W;
   const T* w = filters + g * round_up(s.filters, kFilters) * k;
   for (int64_t f = 0; f < s.filters; f += kFilters) {
     int64_t count = std::min<int64_t>(kFilters, s.filters - f);
     for (int64_t p = 0; p < k; p += kTapBlock) {
       int64_t kc = std::min(kTapBlock, k - p);
-      for (int64_t j = 0; j < positions; j += kVectors * W) {
-        int64_t vectors = std::min<int64_t>(kVectors, ceil_div(positions - j, W));
+      for (int64_t j = 0, vectors = 0; j < positions; j += vectors * W) {
+        vectors = tile_vectors(ceil_div(positions - j, W));
         conv_tile_for<T>(count, vectors)(kc, w + f * k + p * kFilters, image + j, offset + p, panel + j, ldc, p > 0);
       }
     }
     for (int64_t r = 0; r < count; ++r) {
-      T bias = x.bias ? x.bias[g * s.filters + f + r] : T(0);
+      const T* bias = x.bias ? x.bias + g * s.filters + f + r : nullptr;
       T* out = x.out + ((unit * s.filters + f + r) * s.out_h + y0) * s.out_w;
       emit_rows(out, panel + r * ldc, rows, s.out_w, s.pitch(), bias, x.relu);
     }
@@ -156,9 +164,11 @@ void run_conv(Context& ctx, const ConvCall<T>& x) {
   }
   for_tasks(ctx, tasks, [&](int64_t t) {
     T* mine = base + filters + offsets + t * (image + panel);
-    for (int64_t job = jobs * t / tasks; job < jobs * (t + 1) / tasks; ++job) {
+    int64_t first = jobs * t / tasks;
+    for (int64_t job = first; job < jobs * (t + 1) / tasks; ++job) {
       int64_t unit = job / bands;
-      run_band(x, unit / x.groups, unit % x.groups, job % bands * band, band, base, offset, mine, mine + image);
+      bool fresh = job == first || bands > 1;
+      run_band(x, unit / x.groups, unit % x.groups, job % bands * band, band, base, offset, mine, mine + image, fresh);
     }
   });
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {
@@ -24,7 +25,12 @@ struct ConvShape {
   int64_t out_h, out_w;
 
   int64_t phases() const { return stride_h * stride_w; }
-  int64_t pitch() const { return out_w + (kw - 1) * dilation_w / stride_w; }
+  // The zeros behind a row and those before the next are the same ones where the walk has no phases.
+  int64_t pitch() const {
+    int64_t natural = out_w + (kw - 1) * dilation_w / stride_w;
+    int64_t behind = natural - pad_w - ((src_w - 1) * insert_w + 1);
+    return stride_w > 1 ? natural : natural - std::clamp<int64_t>(std::min(pad_w, behind), 0, kImageSlack / 2);
+  }
   int64_t rows(int64_t band) const { return band + (kh - 1) * dilation_h / stride_h; }
   int64_t plane(int64_t band) const { return rows(band) * pitch(); }
   int64_t image(int64_t band) const { return channels * phases() * plane(band); }
@@ -36,16 +42,26 @@ struct ConvShape {
   }
 };
 
+// n elements by whole vectors, the last one overlapping: rows here are short.
+template <class T, class F>
+inline void map_row(T* out, const T* in, int64_t n, F&& f) {
+  constexpr int64_t W = Simd<T>::width;
+  if (n < W) {
+    auto mask = Simd<T>::mask(static_cast<int>(n));
+    Simd<T>::store(out, mask, f(Simd<T>::load(in, mask)));
+    return;
+  }
+  for (int64_t i = 0; i + W < n; i += W) Simd<T>::store(out + i, f(Simd<T>::load(in + i)));
+  Simd<T>::store(out + n - W, f(Simd<T>::load(in + n - W)));
+}
+template <class T>
+inline void copy_row(T* out, const T* in, int64_t n) {
+  map_row(out, in, n, [](auto v) { return v; });
+}
+
 // One row of one phase: out[i] is the source's column (i * stride + shift) / insert where there is one.
 template <class T>
 void fill_row(T* out, const T* row, int64_t n, int64_t stride, int64_t shift, int64_t insert, int64_t width) {
-  if (stride == 1 && insert == 1) {
-    int64_t begin = std::clamp<int64_t>(-shift, 0, n), end = std::clamp<int64_t>(width - shift, begin, n);
-    std::fill(out, out + begin, T(0));
-    std::copy(row + begin + shift, row + end + shift, out + begin);
-    std::fill(out + end, out + n, T(0));
-    return;
-  }
   for (int64_t i = 0; i < n; ++i) {
     int64_t x = i * stride + shift;
     bool inside = x >= 0 && x % insert == 0 && x / insert < width;
@@ -53,10 +69,22 @@ void fill_row(T* out, const T* row, int64_t n, int64_t stride, int64_t shift, in
   }
 }
 
-// The part of the image that output rows [y0, y0 + band) read.
+// The part of the image that output rows [y0, y0 + band) read. Where nothing but zeros surrounds the rows of a plain
+// walk they are only written when `fresh`: the image before left them.
 template <class T>
-void fill_image(const ConvShape& s, T* out, const T* source, int64_t y0, int64_t band) {
-  int64_t rows = s.rows(band), pitch = s.pitch();
+void fill_image(const ConvShape& s, T* out, const T* source, int64_t y0, int64_t band, bool fresh) {
+  int64_t rows = s.rows(band), pitch = s.pitch(), elements = s.image(band) + kImageSlack;
+  bool plain = s.phases() == 1 && s.insert_h == 1 && s.insert_w == 1 && s.pad_w >= 0 && s.pad_w + s.src_w <= pitch;
+  if (plain) {
+    if (fresh) std::fill_n(out, elements, T(0));
+    int64_t first = std::max<int64_t>(0, s.pad_h - y0), last = std::min(rows, s.src_h + s.pad_h - y0);
+    for (int64_t c = 0; c < s.channels; ++c, out += rows * pitch, source += s.src_h * s.src_w) {
+      for (int64_t i = first; i < last; ++i) {
+        copy_row(out + i * pitch + s.pad_w, source + (y0 + i - s.pad_h) * s.src_w, s.src_w);
+      }
+    }
+    return;
+  }
   for (int64_t c = 0; c < s.channels; ++c) {
     for (int64_t phase = 0; phase < s.phases(); ++phase) {
       for (int64_t i = 0; i < rows; ++i, out += pitch) {

@@ -1,8 +1,9 @@
-// The gradient of the filters: dot products along rows of positions, between the output's gradient as it lies and the
-// padded image at a tap's offset. Images are cut into parts fixed by the extents; the parts are added in order.
+// The gradient of the filters: dot products along the positions, between the output's gradient, spread to the pitch of
+// the padded image, and that image at a tap's offset. Images are cut into parts fixed by the extents; the parts are
+// added in order.
 #include "kernels/cpu/conv_image.h"
-#include "kernels/cpu/gemm_kernel.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {
@@ -12,61 +13,44 @@ constexpr int kFilters = 4;
 constexpr int kTaps = 3;
 constexpr int64_t kMaxParts = 16;
 constexpr int64_t kPartBytes = 16 << 20;    // of all partial results together
-constexpr int64_t kImageBytes = 160 << 10;  // of the images a tile walks over
-constexpr int64_t kChannels = 16;           // of one job
+constexpr int64_t kImageBytes = 384 << 10;  // of what a tile walks over: most of L2
+constexpr int64_t kChannels = 32;           // of one job
 
-struct Rows {  // of positions, of every image of a tile's walk
-  int64_t images, image_step, gradient_step;
-  int64_t rows, width, pitch;
+struct Walk {  // over the positions of every image of a tile
+  int64_t images, image_step, gradient_step, filter_step;
+  int64_t positions;  // whole vectors; the gradient is zero where there is no output
 };
-
-template <class T>
-T sum_lanes(typename Simd<T>::V v) {
-  T lane[Simd<T>::width];
-  Simd<T>::store(lane, v);
-  for (int half = Simd<T>::width / 2; half > 0; half /= 2) {
-    for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
-  }
-  return lane[0];
-}
 
 // out[f * ldo + t] += sum over positions of dy[f * filter_step ...] * image[offset[t] ...].
 template <class T, int F, int N>
-void dot_tile(const Rows& d, const T* dy, int64_t filter_step, const T* image, const int32_t* offset, T* out,
-              int64_t ldo) {
+void dot_tile(const Walk& d, const T* dy, const T* image, const int32_t* offset, T* out, int64_t ldo) {
   using S = Simd<T>;
   using V = typename S::V;
-  V acc[F][N] = {};
-  const int64_t whole = d.width / S::width * S::width;
-  const __m256i mask = S::mask(static_cast<int>(d.width - whole));
-  const T* tap[N];
-  auto step = [&](auto load, const T* g, int64_t x) __attribute__((always_inline)) {
-    V row[N];
-#pragma GCC unroll 4
-    for (int t = 0; t < N; ++t) row[t] = load(tap[t] + x);
-#pragma GCC unroll 4
-    for (int f = 0; f < F; ++f) {
-      V v = load(g + f * filter_step + x);
-#pragma GCC unroll 4
-      for (int t = 0; t < N; ++t) acc[f][t] = S::fma(v, row[t], acc[f][t]);
-    }
-  };
+  V acc[kFilters][N] = {};
   for (int64_t i = 0; i < d.images; ++i) {
-    const T* g = dy + i * d.gradient_step;
-    for (int t = 0; t < N; ++t) tap[t] = image + i * d.image_step + offset[t];
-    for (int64_t y = 0; y < d.rows; ++y, g += d.width) {
-      for (int64_t x = 0; x < whole; x += S::width) step([](const T* p) { return S::load(p); }, g, x);
-      if (whole < d.width) step([mask](const T* p) { return S::load(p, mask); }, g, whole);
-      for (int t = 0; t < N; ++t) tap[t] += d.pitch;
+    const T *g = dy + i * d.gradient_step, *from = image + i * d.image_step;
+    for (int64_t x = 0; x < d.positions; x += S::width) {
+      V row[N];
+#pragma GCC unroll 4
+      for (int t = 0; t < N; ++t) row[t] = S::load(from + offset[t] + x);
+#pragma GCC unroll 4
+      for (int f = 0; f < F; ++f) {
+        V v = S::load(g + f * d.filter_step + x);
+#pragma GCC unroll 4
+        for (int t = 0; t < N; ++t) acc[f][t] = S::fma(v, row[t], acc[f][t]);
+      }
     }
   }
-  for (int f = 0; f < F; ++f) {
-    for (int t = 0; t < N; ++t) out[f * ldo + t] += sum_lanes<T>(acc[f][t]);
+#pragma GCC unroll 4
+  for (int t = 0; t < N; ++t) {
+    T sum[kFilters];
+    S::sums(acc[0][t], acc[1][t], acc[2][t], acc[3][t], sum);
+    for (int f = 0; f < F; ++f) out[f * ldo + t] += sum[f];
   }
 }
 
 template <class T>
-using DotTile = void (*)(const Rows&, const T*, int64_t, const T*, const int32_t*, T*, int64_t);
+using DotTile = void (*)(const Walk&, const T*, const T*, const int32_t*, T*, int64_t);
 
 template <class T>
 DotTile<T> dot_tile_for(int64_t filters, int64_t taps) {
@@ -105,15 +89,34 @@ struct WeightPlan {
     parts = ceil_div(std::max<int64_t>(d.n, 1), part_images);
     channel_blocks = ceil_div(group_channels, kChannels);
     image = round_up(shape.image(d.oh) + kImageSlack, 64);
-    at_once = std::clamp<int64_t>(kImageBytes / static_cast<int64_t>(sizeof(T)) / image, 1, part_images);
+    positions = round_up((d.oh - 1) * shape.pitch() + d.ow, Simd<T>::width);
+    gradient = round_up(positions * shape.filters, 64);
+    int64_t room = kImageBytes / static_cast<int64_t>(sizeof(T)) / (image + gradient);
+    at_once = std::clamp<int64_t>(room, 1, part_images);
   }
 
   const Conv2d& conv;
   ConvShape shape;
   int64_t group_channels, size;  // size: elements of dw
   int64_t parts, part_images, channel_blocks;
-  int64_t image, at_once;  // elements of an image, images a tile walks over
+  int64_t positions;        // of one filter's gradient, spread to the image's pitch
+  int64_t image, gradient;  // elements of an image's buffers
+  int64_t at_once;          // images a tile walks over
 };
+
+// The gradient's rows at the image's pitch, zero in between.
+template <class T>
+void spread(T* out, const T* dy, const WeightPlan<T>& p) {
+  int64_t pitch = p.shape.pitch(), width = p.conv.ow, rows = p.conv.oh;
+  for (int64_t f = 0; f < p.shape.filters; ++f, out += p.positions) {
+    for (int64_t y = 0; y < rows; ++y, dy += width) {
+      T* row = out + y * pitch;
+      copy_row(row, dy, width);
+      T* end = y + 1 < rows ? row + pitch : out + p.positions;
+      for (T* i = row + width; i < end; ++i) *i = T(0);
+    }
+  }
+}
 
 // One block of channels of one group over the images of one part.
 template <class T>
@@ -123,19 +126,21 @@ void run_job(const WeightPlan<T>& p, int64_t job, const T* dy, const T* x, const
   int64_t c0 = job % p.channel_blocks * kChannels;
   ConvShape s = p.shape;
   s.channels = std::min(kChannels, p.group_channels - c0);
-  int64_t taps = s.channels * s.taps(), ldo = p.group_channels * s.taps(), area = d.oh * d.ow;
+  int64_t taps = s.channels * s.taps(), ldo = p.group_channels * s.taps();
   int64_t last = std::min(d.n, (part + 1) * p.part_images);
-  bool flat = s.pitch() == d.ow;
+  T* gradients = images + p.at_once * p.image;
   for (int64_t n = part * p.part_images; n < last; n += p.at_once) {
-    Rows rows{std::min(p.at_once, last - n), p.image, d.o * area, flat ? 1 : d.oh, flat ? area : d.ow, s.pitch()};
-    for (int64_t i = 0; i < rows.images; ++i) {
-      fill_image(s, images + i * p.image, x + ((n + i) * d.c + g * p.group_channels + c0) * d.h * d.w, 0, d.oh);
+    Walk walk{std::min(p.at_once, last - n), p.image, p.gradient, p.positions, p.positions};
+    for (int64_t i = 0; i < walk.images; ++i) {
+      fill_image(s, images + i * p.image, x + ((n + i) * d.c + g * p.group_channels + c0) * d.h * d.w, 0, d.oh,
+                 n == part * p.part_images);
+      spread(gradients + i * p.gradient, dy + ((n + i) * d.o + g * s.filters) * d.oh * d.ow, p);
     }
     for (int64_t f = 0; f < s.filters; f += kFilters) {
       int64_t filters = std::min<int64_t>(kFilters, s.filters - f), row = g * s.filters + f;
       for (int64_t t = 0; t < taps; t += kTaps) {
         int64_t count = std::min<int64_t>(kTaps, taps - t);
-        dot_tile_for<T>(filters, count)(rows, dy + (n * d.o + row) * area, area, images, offset + t,
+        dot_tile_for<T>(filters, count)(walk, gradients + f * p.positions, images, offset + t,
                                         dw + row * ldo + c0 * s.taps() + t, ldo);
       }
     }
@@ -146,10 +151,11 @@ template <class T>
 void grad_weight_as(Context& ctx, const Conv2d& d, T* dw, const T* dy, const T* x) {
   WeightPlan<T> p(d);
   if (p.size == 0) return;
+  if (d.n * d.oh * d.ow == 0) return std::fill_n(dw, p.size, T(0)), void();
   int64_t jobs = p.parts * d.groups * p.channel_blocks, tasks = std::min<int64_t>(jobs, ctx.threads());
   int64_t taps = p.shape.channels * p.shape.taps();
   int64_t offsets = round_up(ceil_div(taps * 4, static_cast<int64_t>(sizeof(T))), 64);
-  int64_t partial = p.parts == 1 ? 0 : round_up(p.size * p.parts, 64), images = p.image * p.at_once;
+  int64_t partial = p.parts == 1 ? 0 : round_up(p.size * p.parts, 64), images = (p.image + p.gradient) * p.at_once;
   auto* base = static_cast<T*>(ctx.scratch(static_cast<size_t>(partial + offsets + tasks * images) * sizeof(T)));
   T* sums = p.parts == 1 ? dw : base;
   auto* offset = reinterpret_cast<int32_t*>(base + partial);

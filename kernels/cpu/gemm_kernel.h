@@ -1,79 +1,81 @@
-// The micro-kernel of the matrix product: one tile of C, MR rows by NV vectors, held in registers over the whole of k.
+// The micro-kernel of the matrix product: one tile of C, MR rows by NV vectors, held in registers over a block of k.
 #pragma once
-#include <immintrin.h>
-
 #include <cstdint>
+
+#include "kernels/cpu/simd.h"
 
 namespace ds::kernels::cpu_detail {
 
-template <class T>
-struct Simd;
-template <>
-struct Simd<float> {
-  using V = __m256;
-  static constexpr int width = 8;
-  static V load(const float* p) { return _mm256_loadu_ps(p); }
-  static V broadcast(const float* p) { return _mm256_broadcast_ss(p); }
-  static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
-  static V add(V a, V b) { return _mm256_add_ps(a, b); }
-  static V relu(V a) { return _mm256_max_ps(_mm256_setzero_ps(), a); }  // NaN stays
-  static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
-  static __m256i mask(int n) {  // the first n lanes
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-  }
-  static V load(const float* p, __m256i m) { return _mm256_maskload_ps(p, m); }
-  static void store(float* p, __m256i m, V v) { _mm256_maskstore_ps(p, m, v); }
-};
-template <>
-struct Simd<double> {
-  using V = __m256d;
-  static constexpr int width = 4;
-  static V load(const double* p) { return _mm256_loadu_pd(p); }
-  static V broadcast(const double* p) { return _mm256_broadcast_sd(p); }
-  static V fma(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
-  static V add(V a, V b) { return _mm256_add_pd(a, b); }
-  static V relu(V a) { return _mm256_max_pd(_mm256_setzero_pd(), a); }
-  static void store(double* p, V v) { _mm256_storeu_pd(p, v); }
-  static __m256i mask(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
-  static V load(const double* p, __m256i m) { return _mm256_maskload_pd(p, m); }
-  static void store(double* p, __m256i m, V v) { _mm256_maskstore_pd(p, m, v); }
-};
+inline constexpr int kMaxTileRows = 6;
+inline constexpr int kMaxTileVectors = 3;
 
-// How a tile of C begins and ends. The chain of fmas starts from C where it goes on from an earlier block of k, so the
-// bits do not depend on how k was cut.
+// Where the rows of the vector operand are: in a packed panel, or still in the matrix. In the matrix the first tile
+// that meets them leaves them packed for the others (copy), or nobody else comes (read).
+enum class Rows : uint8_t { packed, copy, read };
+
+// c (ldc) = tile of a * b. Element (r, p) of a lies at a[r * a_row + p * a_step], row p of b at b + p * b_step.
 template <class T>
-struct TileEnd {
+struct Tile {
+  int64_t k;
+  const T* a;
+  int64_t a_row, a_step;
+  const T* b;
+  int64_t b_step;
+  T* panel;  // Rows::copy: where row p goes, at panel + p * NV * width
+  T* c;
+  int64_t ldc;
+  int columns;  // how many of the NV * width columns exist; only the last vector may be partial
+  // The chain of fmas starts from C where it goes on from an earlier block of k, so how k was cut changes no bit.
   bool load_c;
   bool relu;
   const T* bias;  // of the tile's first column, or null
 };
 
-// c (ldc) = tile of a * b. Element (r, p) of a lies at a[r * a_row + p * a_step], row p of b at b + p * b_step.
-// `columns` is how many of the NV * width columns exist; only the last vector may be partial.
-template <class T, int MR, int NV>
-void gemm_tile(int64_t k, const T* a, int64_t a_row, int64_t a_step, const T* b, int64_t b_step, T* c, int64_t ldc,
-               int columns, const TileEnd<T>& end) {
+template <class T, int MR, int NV, Rows rows>
+void gemm_tile(const Tile<T>& t) {
   using S = Simd<T>;
   using V = typename S::V;
   constexpr int W = S::width;
   V acc[MR][NV];
-  const bool whole = columns == NV * W;
-  const __m256i mask = S::mask(columns - (NV - 1) * W);
+  const bool whole = t.columns == NV * W;
+  const __m256i mask = S::mask(t.columns - (NV - 1) * W);
+  const int64_t ldc = t.ldc;
 #pragma GCC unroll 8
   for (int r = 0; r < MR; ++r) {
+    T* c = t.c + r * ldc;
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) {
-      if (!end.load_c) {
+      if (!t.load_c) {
         acc[r][v] = V{};
       } else {
-        acc[r][v] = (v + 1 < NV || whole) ? S::load(c + r * ldc + v * W) : S::load(c + r * ldc + v * W, mask);
+        acc[r][v] = (v + 1 < NV || whole) ? S::load(c + v * W) : S::load(c + v * W, mask);
       }
     }
+    __builtin_prefetch(c, 1);
+    if constexpr (NV > 1) __builtin_prefetch(c + NV * W - 1, 1);
   }
-  for (int64_t p = 0; p < k; ++p) {
+  const T *a = t.a, *b = t.b;
+  T* panel = t.panel;
+  const int64_t a_row = t.a_row, a_step = t.a_step, b_step = t.b_step;
+  for (int64_t p = t.k; p > 0; --p) {
     V row[NV];
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) row[v] = S::load(b + v * W);
+    for (int v = 0; v < NV; ++v) {
+      if constexpr (rows == Rows::packed) {
+        row[v] = S::load(b + v * W);
+      } else {
+        row[v] = v + 1 < NV ? S::load(b + v * W) : S::load(b + v * W, mask);
+      }
+    }
+    if constexpr (rows != Rows::packed) {
+      __builtin_prefetch(b + 16 * b_step);
+      __builtin_prefetch(b + 16 * b_step + NV * W - 1);
+    }
+    if constexpr (rows == Rows::copy) {
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) S::store(panel + v * W, row[v]);
+      panel += NV * W;
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < MR; ++r) {
       V x = S::broadcast(a + r * a_row);
@@ -83,41 +85,48 @@ void gemm_tile(int64_t k, const T* a, int64_t a_row, int64_t a_step, const T* b,
     a += a_step;
     b += b_step;
   }
+  if (t.bias != nullptr) {
 #pragma GCC unroll 4
-  for (int v = 0; v < NV; ++v) {
-    const bool full = v + 1 < NV || whole;
-    V bias = end.bias == nullptr ? V{} : (full ? S::load(end.bias + v * W) : S::load(end.bias + v * W, mask));
+    for (int v = 0; v < NV; ++v) {
+      V bias = (v + 1 < NV || whole) ? S::load(t.bias + v * W) : S::load(t.bias + v * W, mask);
+#pragma GCC unroll 8
+      for (int r = 0; r < MR; ++r) acc[r][v] = S::add(acc[r][v], bias);
+    }
+  }
+  if (t.relu) {
 #pragma GCC unroll 8
     for (int r = 0; r < MR; ++r) {
-      V x = acc[r][v];
-      if (end.bias != nullptr) x = S::add(x, bias);
-      if (end.relu) x = S::relu(x);
-      if (full) {
-        S::store(c + r * ldc + v * W, x);
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) acc[r][v] = S::relu(acc[r][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) {
+      if (v + 1 < NV || whole) {
+        S::store(t.c + r * ldc + v * W, acc[r][v]);
       } else {
-        S::store(c + r * ldc + v * W, mask, x);
+        S::store(t.c + r * ldc + v * W, mask, acc[r][v]);
       }
     }
   }
 }
 
 template <class T>
-using GemmTile = void (*)(int64_t k, const T* a, int64_t a_row, int64_t a_step, const T* b, int64_t b_step, T* c,
-                          int64_t ldc, int columns, const TileEnd<T>& end);
-
-inline constexpr int kMaxTileRows = 6;
-inline constexpr int kMaxTileVectors = 3;
+using GemmTile = void (*)(const Tile<T>&);
 
 // The kernel for a tile of `rows` (1..6) by `vectors` (1..3); three vectors wide there are at most four rows.
-template <class T>
-GemmTile<T> gemm_tile_for(int rows, int vectors) {
+template <class T, Rows rows>
+GemmTile<T> gemm_tile_for(int64_t height, int64_t vectors) {
   static constexpr GemmTile<T> table[kMaxTileVectors][kMaxTileRows] = {
-      {gemm_tile<T, 1, 1>, gemm_tile<T, 2, 1>, gemm_tile<T, 3, 1>, gemm_tile<T, 4, 1>, gemm_tile<T, 5, 1>,
-       gemm_tile<T, 6, 1>},
-      {gemm_tile<T, 1, 2>, gemm_tile<T, 2, 2>, gemm_tile<T, 3, 2>, gemm_tile<T, 4, 2>, gemm_tile<T, 5, 2>,
-       gemm_tile<T, 6, 2>},
-      {gemm_tile<T, 1, 3>, gemm_tile<T, 2, 3>, gemm_tile<T, 3, 3>, gemm_tile<T, 4, 3>, nullptr, nullptr}};
-  return table[vectors - 1][rows - 1];
+      {gemm_tile<T, 1, 1, rows>, gemm_tile<T, 2, 1, rows>, gemm_tile<T, 3, 1, rows>, gemm_tile<T, 4, 1, rows>,
+       gemm_tile<T, 5, 1, rows>, gemm_tile<T, 6, 1, rows>},
+      {gemm_tile<T, 1, 2, rows>, gemm_tile<T, 2, 2, rows>, gemm_tile<T, 3, 2, rows>, gemm_tile<T, 4, 2, rows>,
+       gemm_tile<T, 5, 2, rows>, gemm_tile<T, 6, 2, rows>},
+      {gemm_tile<T, 1, 3, rows>, gemm_tile<T, 2, 3, rows>, gemm_tile<T, 3, 3, rows>, gemm_tile<T, 4, 3, rows>, nullptr,
+       nullptr}};
+  return table[vectors - 1][height - 1];
 }
 
 }  // namespace ds::kernels::cpu_detail

@@ -1,203 +1,198 @@
-// The matrix product: panels of B in L1, blocks of A in L2, tiles of C in registers. Threads share out tiles of C,
-// never k, so each element is one chain of fmas in the order of k whatever the number of threads.
-#include <cstring>
+// The matrix product. Threads share out rectangles of C, never k, so each element is one chain of fmas in the order of
+// k, whatever the number of threads and whichever operand the vectors run along.
+#include <cmath>
 
-#include "kernels/cpu/gemm_kernel.h"
-#include "kernels/cpu/gemm_pack.h"
+#include "kernels/cpu/gemm.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {
 namespace {
 
-constexpr int64_t kKc = 256;
-constexpr int64_t kMc = 144;
-constexpr int64_t kNc = 1008;  // a multiple of the tiles' widths, 16 and 24
-
-struct TileShape {
-  int rows, vectors;
-};
-
-// One product of the batch, or a rectangle of it.
-template <class T, class S>
-struct Rectangle {
-  int64_t m, n, k;
-  const S *a, *b;
-  T* c;
-  int64_t lda, ldb, ldc;
-  bool trans_a, trans_b;
-  bool accumulate, relu;
-  const T* bias;
-};
-
-template <class T>
-struct Buffers {
-  T *a, *b;
-};
-
-template <class T, class S>
-class Gemm {
- public:
-  Gemm(const Rectangle<T, S>& g, TileShape tile, Buffers<T> buffers) : g_(g), tile_(tile), buf_(buffers) {}
-
-  void run() {
-    for (int64_t j = 0; j < g_.n; j += kNc) {
-      int64_t nc = std::min(kNc, g_.n - j), p = 0;
-      do {
-        int64_t kc = std::min(kKc, g_.k - p);
-        pack_b(p, kc, j, nc);
-        for (int64_t i = 0; i < g_.m; i += kMc) block(i, std::min(kMc, g_.m - i), p, kc, j, nc);
-        p += kc;
-      } while (p < g_.k);
-    }
-  }
-
- private:
-  static constexpr int W = Simd<T>::width;
-  int width() const { return tile_.vectors * W; }
-
-  void pack_b(int64_t p, int64_t kc, int64_t j, int64_t nc) {
-    for (int64_t q = 0; q < nc; q += width()) {
-      T* out = buf_.b + q * kc;
-      int columns = static_cast<int>(std::min<int64_t>(width(), nc - q));
-      if (g_.trans_b) {
-        pack_columns<T, S>(out, g_.b + (j + q) * g_.ldb + p, g_.ldb, kc, columns, width());
-      } else {
-        pack_rows<T, S>(out, g_.b + p * g_.ldb + j + q, g_.ldb, kc, columns, width());
-      }
-    }
-  }
-
-  // Rows that the micro-kernel can read where they lie are not packed.
-  bool a_in_place() const { return std::is_same_v<T, S> && !g_.trans_a; }
-
-  void pack_a(int64_t i, int64_t mc, int64_t p, int64_t kc) {
-    for (int64_t r = 0; r < mc; r += tile_.rows) {
-      T* out = buf_.a + r * kc;
-      int rows = static_cast<int>(std::min<int64_t>(tile_.rows, mc - r));
-      if (g_.trans_a) {
-        pack_rows<T, S>(out, g_.a + p * g_.lda + i + r, g_.lda, kc, rows, tile_.rows);
-      } else {
-        pack_columns<T, S>(out, g_.a + (i + r) * g_.lda + p, g_.lda, kc, rows, tile_.rows);
-      }
-    }
-  }
-
-  void block(int64_t i, int64_t mc, int64_t p, int64_t kc, int64_t j, int64_t nc) {
-    if (!a_in_place()) pack_a(i, mc, p, kc);
-    bool first = p == 0, last = p + kc == g_.k;
-    for (int64_t q = 0; q < nc; q += width()) {
-      int columns = static_cast<int>(std::min<int64_t>(width(), nc - q));
-      TileEnd<T> end{g_.accumulate || !first, last && g_.relu, last && g_.bias ? g_.bias + j + q : nullptr};
-      for (int64_t r = 0; r < mc; r += tile_.rows) {
-        int rows = static_cast<int>(std::min<int64_t>(tile_.rows, mc - r));
-        const T* a = buf_.a + r * kc;
-        int64_t a_row = 1, a_step = tile_.rows;
-        if (a_in_place()) {
-          a = reinterpret_cast<const T*>(g_.a) + (i + r) * g_.lda + p;
-          a_row = g_.lda;
-          a_step = 1;
-        }
-        gemm_tile_for<T>(rows, static_cast<int>(ceil_div(columns, W)))(
-            kc, a, a_row, a_step, buf_.b + q * kc, width(), g_.c + (i + r) * g_.ldc + j + q, g_.ldc, columns, end);
-      }
-    }
-  }
-
-  Rectangle<T, S> g_;
-  TileShape tile_;
-  Buffers<T> buf_;
-};
+constexpr int64_t kTemporary = 256 << 10;  // elements of C kept aside at once
 
 struct Grid {
   int64_t rows, columns;  // of parts
   int64_t part_m, part_n;
 };
 
-// Cuts C into at most `threads` rectangles of tiles so that the slowest part, its packing included, is quickest.
-Grid choose_grid(int64_t m, int64_t n, TileShape tile, int width, int64_t threads) {
+// Cycles, roughly, of C^T = B^T A^T (turned) or C = A B as they stand: the multiplications, vectors filled up; packing;
+// turning C back.
+double cost(const Matmul& x, bool turned, int64_t width) {
+  auto m = static_cast<double>(turned ? x.n : x.m), k = static_cast<double>(x.k);
+  int64_t n = turned ? x.m : x.n;
+  bool rows_along_k = turned ? x.trans_b : !x.trans_a, vectors_along_k = turned ? !x.trans_a : x.trans_b;
+  double pack = (vectors_along_k ? 0.5 : 0.1) * k * static_cast<double>(n) + (rows_along_k ? 0.0 : 0.4) * k * m;
+  return m * static_cast<double>(ceil_div(n, width)) * k / 2 + pack + (turned ? m * static_cast<double>(n) : 0.0);
+}
+
+// Cuts C into at most `threads` rectangles so that the slowest part, its packing included, is quickest.
+Grid choose_grid(int64_t m, int64_t n, int64_t width, int64_t threads) {
   Grid best{1, 1, m, n};
   double best_cost = 0;
   for (int64_t rows = 1; rows <= threads; ++rows) {
     int64_t columns = threads / rows;
-    int64_t pm = std::min(m, round_up(ceil_div(m, rows), tile.rows)),
+    int64_t pm = std::min(m, round_up(ceil_div(m, rows), width)),
             pn = std::min(n, round_up(ceil_div(n, columns), width));
-    double cost = static_cast<double>(pm) * static_cast<double>(pn) + 8.0 * static_cast<double>(pm + pn);
-    if (rows == 1 || cost < best_cost) {
+    double parts = static_cast<double>(pm) * static_cast<double>(pn) + 8.0 * static_cast<double>(pm + pn);
+    if (rows == 1 || parts < best_cost) {
       best = {ceil_div(m, pm), ceil_div(n, pn), pm, pn};
-      best_cost = cost;
+      best_cost = parts;
     }
   }
   return best;
 }
 
-TileShape choose_tile(int64_t, int64_t) { return {6, 2}; }
+// A rectangle of C in memory, and the operands' parts that make it.
+template <class S>
+struct Part {
+  int64_t m, n;
+  const S *a, *b;
+  S* c;
+  const S* bias;
+};
 
-int64_t rounded_k(int64_t k) { return std::min(kKc, std::max<int64_t>(k, 1)); }
-
-template <class T>
-int64_t a_elements(int64_t m, int64_t k) {
-  return round_up((std::min(m, kMc) + kMaxTileRows) * rounded_k(k), 64);
-}
-template <class T>
-int64_t b_elements(int64_t n, int64_t k) {
-  return round_up((std::min(n, kNc) + kMaxTileVectors * Simd<T>::width) * rounded_k(k), 64);
-}
-
-// The part's rectangle of product `batch`.
-template <class T, class S>
-Rectangle<T, S> part_of(const Matmul& x, const Grid& grid, int64_t batch, int64_t part) {
+template <class S>
+Part<S> part_of(const Matmul& x, const Grid& grid, int64_t batch, int64_t part) {
   int64_t i = part / grid.columns * grid.part_m, j = part % grid.columns * grid.part_n;
-  auto* a = static_cast<const S*>(x.a) + batch * x.stride_a + (x.trans_a ? i : i * x.lda);
-  auto* b = static_cast<const S*>(x.b) + batch * x.stride_b + (x.trans_b ? j * x.ldb : j);
-  Rectangle<T, S> g{std::min(grid.part_m, x.m - i),
-                    std::min(grid.part_n, x.n - j),
-                    x.k,
-                    a,
-                    b,
-                    nullptr,
-                    x.lda,
-                    x.ldb,
-                    x.ldc,
-                    x.trans_a,
-                    x.trans_b,
-                    x.accumulate,
-                    x.relu,
-                    nullptr};
-  if constexpr (std::is_same_v<T, S>) {
-    g.c = static_cast<T*>(x.c) + batch * x.stride_c + i * x.ldc + j;
-    if (x.bias != nullptr) g.bias = static_cast<const T*>(x.bias) + j;
-  }
+  return {std::min(grid.part_m, x.m - i),
+          std::min(grid.part_n, x.n - j),
+          static_cast<const S*>(x.a) + batch * x.stride_a + (x.trans_a ? i : i * x.lda),
+          static_cast<const S*>(x.b) + batch * x.stride_b + (x.trans_b ? j * x.ldb : j),
+          static_cast<S*>(x.c) + batch * x.stride_c + i * x.ldc + j,
+          x.bias == nullptr ? nullptr : static_cast<const S*>(x.bias) + j};
+}
+
+template <class T, class S>
+Gemm<T, S> straight(const Matmul& x, const Part<S>& p, T* buffer_r, T* buffer_v) {
+  Gemm<T, S> g{};
+  g.m = p.m;
+  g.n = p.n;
+  g.k = x.k;
+  g.r = p.a;
+  g.r_row = x.trans_a ? 1 : x.lda;
+  g.r_step = x.trans_a ? x.lda : 1;
+  g.v = p.b;
+  g.v_step = x.trans_b ? 1 : x.ldb;
+  g.v_column = x.trans_b ? x.ldb : 1;
+  g.buffer_r = buffer_r;
+  g.buffer_v = buffer_v;
   return g;
 }
 
-// bf16: blocks of C are summed in f32 over the whole of k and rounded once.
-void run_bf16(const Matmul& x, const Grid& grid, int64_t batch, int64_t part, TileShape tile, Buffers<float> buf,
-              float* block) {
-  auto g = part_of<float, bfloat16>(x, grid, batch, part);
-  int64_t i0 = part / grid.columns * grid.part_m, j0 = part % grid.columns * grid.part_n;
-  auto* c = static_cast<bfloat16*>(x.c) + batch * x.stride_c + i0 * x.ldc + j0;
-  auto* bias = x.bias ? static_cast<const bfloat16*>(x.bias) + j0 : nullptr;
-  for (int64_t j = 0; j < g.n; j += kNc) {
-    for (int64_t i = 0; i < g.m; i += kMc) {
-      Rectangle<float, bfloat16> sub = g;
-      sub.m = std::min(kMc, g.m - i);
-      sub.n = std::min(kNc, g.n - j);
-      sub.a += g.trans_a ? i : i * g.lda;
-      sub.b += g.trans_b ? j * g.ldb : j;
-      sub.c = block;
-      sub.ldc = sub.n;
-      sub.accumulate = sub.relu = false;
-      Gemm<float, bfloat16>(sub, tile, buf).run();
-      for (int64_t r = 0; r < sub.m; ++r) {
-        bfloat16* to = c + (i + r) * x.ldc + j;
-        for (int64_t q = 0; q < sub.n; ++q) {
-          float v = block[r * sub.n + q];
-          if (x.accumulate) v += load(to[q]);
-          if (bias != nullptr) v += load(bias[j + q]);
-          to[q] = store<bfloat16>(x.relu ? scalar::relu(v) : v);
+template <class T, class S>
+Gemm<T, S> turned(const Matmul& x, const Part<S>& p, T* buffer_r, T* buffer_v) {
+  Gemm<T, S> g = straight<T, S>(x, p, buffer_r, buffer_v);
+  std::swap(g.m, g.n);
+  std::swap(g.r, g.v);
+  std::swap(g.r_row, g.v_column);
+  std::swap(g.r_step, g.v_step);
+  return g;
+}
+
+template <class T, class S>
+S finish(T sum, const Matmul& x, S before, const S* bias) {
+  if constexpr (!std::is_same_v<T, S>) {
+    if (x.accumulate) sum += load(before);
+  }
+  if (bias != nullptr) sum += load(*bias);
+  return store<S>(x.relu ? scalar::relu(sum) : sum);
+}
+
+// C from a temporary of the rows [i, i + rows) by columns [j, j + columns) of the product as it was computed.
+template <class T, class S>
+void put_back(const Matmul& x, const Part<S>& p, bool turn, const T* sums, int64_t i, int64_t rows, int64_t j,
+              int64_t columns) {
+  if (!turn) {
+    for (int64_t r = 0; r < rows; ++r) {
+      S* c = p.c + (i + r) * x.ldc + j;
+      for (int64_t q = 0; q < columns; ++q) {
+        c[q] = finish<T, S>(sums[r * columns + q], x, c[q], p.bias ? p.bias + j + q : nullptr);
+      }
+    }
+    return;
+  }
+  constexpr int64_t W = Simd<T>::width;
+  alignas(32) T square[W][W];
+  for (int64_t q = 0; q < columns; q += W) {
+    int64_t width = std::min(W, columns - q);
+    for (int64_t r = 0; r < rows; r += W) {
+      int64_t height = std::min(W, rows - r);
+      if (height == W && width == W) {
+        typename Simd<T>::V v[W];
+        for (int64_t l = 0; l < W; ++l) v[l] = Simd<T>::load(sums + (r + l) * columns + q);
+        Simd<T>::transpose(v);
+        for (int64_t l = 0; l < W; ++l) Simd<T>::store(square[l], v[l]);
+      } else {
+        for (int64_t l = 0; l < width; ++l) {
+          for (int64_t h = 0; h < height; ++h) square[l][h] = sums[(r + h) * columns + q + l];
         }
       }
+      for (int64_t l = 0; l < width; ++l) {
+        S* c = p.c + (j + q + l) * x.ldc + i + r;
+        for (int64_t h = 0; h < height; ++h)
+          c[h] = finish<T, S>(square[l][h], x, c[h], p.bias ? p.bias + i + r + h : nullptr);
+      }
+    }
+  }
+}
+
+// A turned product continues C's own chain too: the temporary starts from C.
+template <class T>
+void bring_turned(const Matmul& x, const Part<T>& p, T* sums, int64_t i, int64_t rows, int64_t j, int64_t columns) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t q = 0; q < columns; ++q) sums[r * columns + q] = p.c[(j + q) * x.ldc + i + r];
+  }
+}
+
+struct Sizes {
+  int64_t r, v, temporary;
+  int64_t rows, columns;  // of the temporary
+  int64_t total() const { return r + v + temporary; }
+};
+
+template <class T, class S>
+Sizes sizes_for(const Matmul& x, const Grid& grid, bool turn) {
+  int64_t m = turn ? grid.part_n : grid.part_m, n = turn ? grid.part_m : grid.part_n;
+  Sizes s{buffer_r_elements<T>(m, x.k), buffer_v_elements<T>(n, x.k), 0, m, n};
+  if (turn || !std::is_same_v<T, S>) {
+    s.columns = std::min(n, kNc);
+    s.rows = std::min(m, std::max<int64_t>(kMc, kTemporary / s.columns / kMc * kMc));
+    s.temporary = round_up(s.rows * s.columns, 64);
+  }
+  return s;
+}
+
+template <class T, class S>
+void run_part(const Matmul& x, const Part<S>& p, bool turn, const Sizes& sizes, T* buffers) {
+  T *sums = buffers, *buffer_r = buffers + sizes.temporary, *buffer_v = buffer_r + sizes.r;
+  if constexpr (std::is_same_v<T, S>) {
+    if (!turn) {
+      Gemm<T, S> g = straight<T, S>(x, p, buffer_r, buffer_v);
+      g.c = p.c;
+      g.ldc = x.ldc;
+      g.accumulate = x.accumulate;
+      g.relu = x.relu;
+      g.bias = p.bias;
+      return GemmRun<T, S>(g).run();
+    }
+  }
+  const Gemm<T, S> whole = turn ? turned<T, S>(x, p, buffer_r, buffer_v) : straight<T, S>(x, p, buffer_r, buffer_v);
+  for (int64_t j = 0; j < whole.n; j += sizes.columns) {
+    for (int64_t i = 0; i < whole.m; i += sizes.rows) {
+      Gemm<T, S> g = whole;
+      g.m = std::min(sizes.rows, whole.m - i);
+      g.n = std::min(sizes.columns, whole.n - j);
+      g.r += i * g.r_row;
+      g.v += j * g.v_column;
+      g.c = sums;
+      g.ldc = g.n;
+      if constexpr (std::is_same_v<T, S>) {
+        g.accumulate = x.accumulate;
+        if (x.accumulate) bring_turned(x, p, sums, i, g.m, j, g.n);
+      }
+      GemmRun<T, S>(g).run();
+      put_back<T, S>(x, p, turn, sums, i, g.m, j, g.n);
     }
   }
 }
@@ -205,24 +200,17 @@ void run_bf16(const Matmul& x, const Grid& grid, int64_t batch, int64_t part, Ti
 template <class T, class S>
 void matmul_as(Context& ctx, const Matmul& x) {
   if (x.batch * x.m * x.n == 0) return;
-  constexpr int W = Simd<T>::width;
-  TileShape tile = choose_tile(x.m, x.n);
+  constexpr int64_t W = Simd<T>::width;
+  bool turn = cost(x, true, W) < cost(x, false, W);
   double work = static_cast<double>(x.m) * static_cast<double>(x.n) * static_cast<double>(x.k);
-  int64_t threads = work * static_cast<double>(x.batch) < 65536 ? 1 : ctx.threads();
-  Grid grid = choose_grid(x.m, x.n, tile, tile.vectors * W, x.batch >= threads ? 1 : threads);
+  int64_t threads = work * static_cast<double>(x.batch) < 131072 ? 1 : ctx.threads();
+  Grid grid = choose_grid(x.m, x.n, kMaxTileVectors * W, x.batch >= threads ? 1 : threads);
+  Sizes sizes = sizes_for<T, S>(x, grid, turn);
   int64_t parts = grid.rows * grid.columns, jobs = x.batch * parts, tasks = std::min(jobs, threads);
-  int64_t na = a_elements<T>(grid.part_m, x.k), nb = b_elements<T>(grid.part_n, x.k);
-  int64_t nc = std::is_same_v<T, S> ? 0 : round_up(std::min(grid.part_m, kMc) * std::min(grid.part_n, kNc), 64);
-  auto* scratch = static_cast<T*>(ctx.scratch(static_cast<size_t>((na + nb + nc) * tasks) * sizeof(T)));
+  auto* scratch = static_cast<T*>(ctx.scratch(static_cast<size_t>(sizes.total() * tasks) * sizeof(T)));
   for_tasks(ctx, tasks, [&](int64_t t) {
-    T* mine = scratch + t * (na + nb + nc);
-    Buffers<T> buf{mine, mine + na};
     for (int64_t job = jobs * t / tasks; job < jobs * (t + 1) / tasks; ++job) {
-      if constexpr (std::is_same_v<T, S>) {
-        Gemm<T, S>(part_of<T, S>(x, grid, job / parts, job % parts), tile, buf).run();
-      } else {
-        run_bf16(x, grid, job / parts, job % parts, tile, buf, mine + na + nb);
-      }
+      run_part<T, S>(x, part_of<S>(x, grid, job / parts, job % parts), turn, sizes, scratch + t * sizes.total());
     }
   });
 }

@@ -1,0 +1,86 @@
+// The few vector operations the matrix product and the convolutions are written in: 32-byte AVX2 vectors of f32 or f64.
+#pragma once
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/dtype.h"
+
+namespace ds::kernels::cpu_detail {
+
+template <class T>
+struct Simd;
+
+template <>
+struct Simd<float> {
+  using V = __m256;
+  static constexpr int width = 8;
+  static V load(const float* p) { return _mm256_loadu_ps(p); }
+  static V load(const bfloat16* p) {
+    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+  }
+  static V broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+  static V add(V a, V b) { return _mm256_add_ps(a, b); }
+  static V relu(V a) { return _mm256_max_ps(_mm256_setzero_ps(), a); }  // NaN stays
+  static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
+  static __m256i mask(int n) {  // the first n lanes
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static V load(const float* p, __m256i m) { return _mm256_maskload_ps(p, m); }
+  static void store(float* p, __m256i m, V v) { _mm256_maskstore_ps(p, m, v); }
+  // The sums of the lanes of four vectors.
+  static void sums(V a, V b, V c, V d, float* out) {
+    V x = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1)));
+  }
+  // Eight rows become eight columns.
+  static void transpose(V (&r)[8]) {
+    V a[8], b[8];
+    for (int i = 0; i < 4; ++i) {
+      a[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+      a[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    for (int h = 0; h < 8; h += 4) {
+      b[h] = _mm256_shuffle_ps(a[h], a[h + 2], 0x44);
+      b[h + 1] = _mm256_shuffle_ps(a[h], a[h + 2], 0xee);
+      b[h + 2] = _mm256_shuffle_ps(a[h + 1], a[h + 3], 0x44);
+      b[h + 3] = _mm256_shuffle_ps(a[h + 1], a[h + 3], 0xee);
+    }
+    for (int i = 0; i < 4; ++i) {
+      r[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+      r[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    }
+  }
+};
+
+template <>
+struct Simd<double> {
+  using V = __m256d;
+  static constexpr int width = 4;
+  static V load(const double* p) { return _mm256_loadu_pd(p); }
+  static V broadcast(const double* p) { return _mm256_broadcast_sd(p); }
+  static V fma(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
+  static V add(V a, V b) { return _mm256_add_pd(a, b); }
+  static V relu(V a) { return _mm256_max_pd(_mm256_setzero_pd(), a); }
+  static void store(double* p, V v) { _mm256_storeu_pd(p, v); }
+  static __m256i mask(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
+  static V load(const double* p, __m256i m) { return _mm256_maskload_pd(p, m); }
+  static void store(double* p, __m256i m, V v) { _mm256_maskstore_pd(p, m, v); }
+  static void sums(V a, V b, V c, V d, double* out) {
+    V x = _mm256_hadd_pd(a, b), y = _mm256_hadd_pd(c, d);
+    V low = _mm256_permute2f128_pd(x, y, 0x20), high = _mm256_permute2f128_pd(x, y, 0x31);
+    _mm256_storeu_pd(out, _mm256_add_pd(low, high));
+  }
+  static void transpose(V (&r)[4]) {
+    V a = _mm256_unpacklo_pd(r[0], r[1]), b = _mm256_unpackhi_pd(r[0], r[1]);
+    V c = _mm256_unpacklo_pd(r[2], r[3]), d = _mm256_unpackhi_pd(r[2], r[3]);
+    r[0] = _mm256_permute2f128_pd(a, c, 0x20);
+    r[1] = _mm256_permute2f128_pd(b, d, 0x20);
+    r[2] = _mm256_permute2f128_pd(a, c, 0x31);
+    r[3] = _mm256_permute2f128_pd(b, d, 0x31);
+  }
+};
+
+}  // namespace ds::kernels::cpu_detail
