@@ -15,10 +15,11 @@ namespace {
 constexpr std::chrono::milliseconds kBarPause{100};
 constexpr std::chrono::milliseconds kLinePause{2000};
 
+// At the pace of the whole run so far: that of the last steps jumps about.
 double seconds_left(const v1::Job& job) {
-  const double rate = job.metrics().samples_per_second();
-  const int64_t steps = job.progress().total_steps() - job.progress().step();
-  return rate > 0 && steps >= 0 ? static_cast<double>(steps * job.spec().train().batch_size()) / rate : -1;
+  const int64_t done = job.progress().step(), left = job.progress().total_steps() - done;
+  const double spent = job.metrics().train_seconds();
+  return done > 0 && left >= 0 && spent > 0 ? spent / static_cast<double>(done) * static_cast<double>(left) : -1;
 }
 
 // What both forms say after the step.

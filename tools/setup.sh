@@ -3,7 +3,7 @@
 BUILD_PACKAGES=(
   g++ cmake ninja-build mold pkg-config
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
-  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libsqlite3-dev libspdlog-dev prometheus-cpp-dev
+  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libsqlite3-dev libspdlog-dev prometheus-cpp-dev libcivetweb-dev
   libucx-dev zlib1g-dev dataset-fashion-mnist
 )
 TEST_PACKAGES=(libgtest-dev libgmock-dev python3 python3-numpy clang-14 clang-format-14)

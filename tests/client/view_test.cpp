@@ -54,6 +54,7 @@ v1::Job halfway() {
   job.mutable_progress()->set_total_steps(100);
   job.mutable_metrics()->set_loss(0.25);
   job.mutable_metrics()->set_samples_per_second(1000);
+  job.mutable_metrics()->set_train_seconds(5);
   return job;
 }
 
