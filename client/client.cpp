@@ -254,12 +254,14 @@ absl::StatusOr<std::string> Client::find(const std::string& text) {
   if (!no_such_id) return exact.status();
   auto jobs = list();
   if (!jobs.ok()) return jobs.status();
-  std::vector<std::string> ids, shown;
+  std::vector<std::string> ids, shown, of_name;
   for (const v1::Job& job : *jobs) {
+    if (job.spec().name() == text) of_name.push_back(job.id());
     if (!absl::StartsWith(job.id(), text) && !absl::StartsWith(job.spec().name(), text)) continue;
     ids.push_back(job.id());
     if (shown.size() < 5) shown.push_back(absl::StrCat(job.id(), " (", job.spec().name(), ")"));
   }
+  if (of_name.size() == 1) return of_name[0];
   if (ids.size() == 1) return ids[0];
   if (ids.empty()) return absl::NotFoundError(absl::StrCat("no job \"", text, "\"; `dsctl job list` shows them"));
   return absl::FailedPreconditionError(

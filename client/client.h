@@ -55,8 +55,8 @@ class Client {
   absl::StatusOr<std::vector<v1::Worker>> workers();
   absl::StatusOr<v1::Worker> drain(const std::string& name);
 
-  // The id of the job that `text` means: an id, or the beginning of exactly one id or name. NotFound, or
-  // FailedPrecondition with the candidates where several are meant.
+  // The id of the job that `text` means: an id, the name of one job only, or the beginning of one id or name. NotFound,
+  // or FailedPrecondition with the candidates where several are meant.
   absl::StatusOr<std::string> find(const std::string& text);
 
  private:

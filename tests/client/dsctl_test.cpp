@@ -133,6 +133,8 @@ TEST_F(Dsctl, FindsAJobByTheBeginningOfItsName) {
   coordinator_.put(sample_job("j-2", "beta-one", v1::RUNNING));
   coordinator_.put(sample_job("j-3", "beta-two", v1::RUNNING));
   EXPECT_EQ(run_json("job get al")["id"], "j-1");
+  coordinator_.put(sample_job("j-4", "alpha-two", v1::RUNNING));
+  EXPECT_EQ(run_json("job get alpha")["id"], "j-1") << "a whole name before beginnings";
   const Outcome several = run("job get beta");
   EXPECT_EQ(several.code, 5);
   EXPECT_THAT(several.err, HasSubstr("\"beta\" may mean 2 jobs; give an id, such as j-2 (beta-one), j-3 (beta-two)"));
