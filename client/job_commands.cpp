@@ -1,6 +1,5 @@
 // dsctl job ...
-#include <unistd.h>
-
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -23,6 +22,10 @@ absl::StatusOr<v1::JobSpec> read_job(const std::string& file, const std::string&
   std::istream& stream = from_stdin ? std::cin : in;
   const std::string text(std::istreambuf_iterator<char>(stream), {});
   auto spec = spec::parse_job(text, name);
+  if (spec.ok() && !spec->data().path().empty()) {
+    const std::filesystem::path folder = from_stdin ? "" : std::filesystem::path(file).parent_path();
+    spec->mutable_data()->set_path(std::filesystem::absolute(folder / spec->data().path()).lexically_normal());
+  }
   if (spec.ok()) return spec;
   const std::string where = from_stdin ? "stdin: " : file + ": ";
   return absl::InvalidArgumentError(

@@ -59,8 +59,8 @@ constexpr Field kFields[] = {
      .choices = "fashion_mnist|tokens",
      .need = Need::kRequired},
     {.path = "data.path",
-     .doc = "Folder of the IDX files, or the token file. Default for fashion_mnist: the files of the Debian package "
-            "`dataset-fashion-mnist`."},
+     .doc = "Folder of the IDX files, or the token file, as the workers see it; dsctl reads it from the job file's "
+            "folder. Default for fashion_mnist: the files of the Debian package `dataset-fashion-mnist`."},
     {.path = "data.limit", .doc = "Use only the first N training samples; 0: all.", .least = 0, .most = kMaxSteps},
     {.path = "train.epochs", .doc = "Passes over the training samples.", .fallback = "1", .least = 1, .most = 1e6},
     {.path = "train.batch_size",

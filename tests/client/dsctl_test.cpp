@@ -81,6 +81,14 @@ TEST_F(Dsctl, SubmitsAFile) {
   EXPECT_EQ(coordinator_.job("j-2").spec().name(), "piped");
 }
 
+TEST_F(Dsctl, APathIsSeenFromTheJobFilesFolder) {
+  const std::string file =
+      folder_.write("job.yaml", "name: a\nmodel: {family: mlp}\ndata: {dataset: fashion_mnist, path: ../idx}\n");
+  EXPECT_EQ(run_json("job submit " + file)["id"], "j-1");
+  const std::string expected = folder_.path().substr(0, folder_.path().rfind('/')) + "/idx";
+  EXPECT_EQ(coordinator_.job("j-1").spec().data().path(), expected);
+}
+
 TEST_F(Dsctl, RefusesABadFileWithoutAskingAnybody) {
   const Outcome outcome = run("job submit " + folder_.write("bad.yaml", "name: a\ntrain: {epoch: 1}\n"));
   EXPECT_EQ(outcome.code, 2);
