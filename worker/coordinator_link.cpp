@@ -91,7 +91,9 @@ void CoordinatorLink::run() {
       spdlog::warn("coordinator={} stream ended: {}", address_, status.error_message());
       wait = kFirstPause;
     } else {
-      spdlog::debug("coordinator={} not reached: {}", address_, status.error_message());
+      bool news = wait == kFirstPause || status.error_code() != grpc::StatusCode::UNAVAILABLE;
+      spdlog::log(news ? spdlog::level::warn : spdlog::level::debug, "coordinator={} not reached, trying on: {}",
+                  address_, status.error_message());
       wait = std::min(wait * 2, kLongestPause);
     }
   } while (pause(wait));

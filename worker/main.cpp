@@ -88,13 +88,21 @@ std::string with_port(const std::string& address, int port) {
   return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
 }
 
+std::unique_ptr<prometheus::Exposer> listen_for_scrapes(const std::string& address) {
+  try {
+    return std::make_unique<prometheus::Exposer>(address, 1);
+  } catch (const std::exception&) {  // its own words do not say where
+    throw std::runtime_error(absl::StrCat("[metrics] cannot listen on \"", address, "\"; allowed: a free HOST:PORT"));
+  }
+}
+
 int run(Flags& flags, const sigset_t& signals) {
-  prometheus::Exposer exposer(flags.metrics, 1);
-  flags.agent.metrics_address = with_port(flags.metrics, exposer.GetListeningPorts().front());
+  std::unique_ptr<prometheus::Exposer> exposer = listen_for_scrapes(flags.metrics);
+  flags.agent.metrics_address = with_port(flags.metrics, exposer->GetListeningPorts().front());
   Supervisor supervisor;
   Agent agent(flags.agent, supervisor);
   auto metrics = std::make_shared<AgentMetrics>(agent, flags.agent.name);
-  exposer.RegisterCollectable(metrics);
+  exposer->RegisterCollectable(metrics);
   auto server = ExecutorServer::start(flags.agent.socket, agent);
   if (!server.ok()) {
     std::cerr << server.status().message() << "\n";

@@ -28,6 +28,9 @@ void fill_exit_report(Rank& rank, const std::string& log) {
     report.set_exit_code(kStopped);
     report.set_stopped(true);
     report.set_detail("stopped after its checkpoint");
+  } else if (!rank.done && rank.stop_asked && rank.exit && rank.exit->code == kStopped) {
+    report.set_stopped(true);
+    report.set_detail("stopped before its first step");
   } else if (rank.done) {
     report.set_retryable(rank.done->retryable());
     report.set_detail(rank.done->error());

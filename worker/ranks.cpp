@@ -181,7 +181,7 @@ void Agent::process_ended(uint64_t id) {
 
 void Agent::finish(Rank& rank) {
   LogTail* tail = tail_of(rank);
-  fill_exit_report(rank, tail ? tail->last_lines(8, 2048) : "");
+  fill_exit_report(rank, tail ? tail->last_lines(4, 1024) : "");
   if (tail) tail->finish();
   log_ready_ = true;
   RankTotals& totals = totals_[{rank.job(), rank.rank()}];

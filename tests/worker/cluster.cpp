@@ -210,13 +210,13 @@ void Cluster::start_rank(const std::string& job, int64_t generation, int rank, i
   coordinator.send(message);
 }
 
-void Cluster::meet(const std::string& job, int64_t generation, int rank, int ranks) {
+void Cluster::meet(const std::string& job, int64_t generation, int rank, int ranks, const std::string& address) {
   v1::CoordinatorMessage message;
   v1::MeetPeers& meet = *message.mutable_meet();
   meet.set_job(job);
   meet.set_generation(generation);
   meet.set_rank(rank);
-  for (int r = 0; r < ranks; ++r) meet.add_addresses("lonely");
+  for (int r = 0; r < ranks; ++r) meet.add_addresses(address);
   coordinator.send(message);
 }
 

@@ -80,7 +80,7 @@ struct Cluster {
 
   void start_rank(const std::string& job, int64_t generation, int rank, int ranks, const std::string& orders,
                   int64_t metrics_step = 0);
-  void meet(const std::string& job, int64_t generation, int rank, int ranks);
+  void meet(const std::string& job, int64_t generation, int rank, int ranks, const std::string& address = "lonely");
   void stop_rank(const std::string& job, int64_t generation, int rank, bool checkpoint);
   // start, ready, meet, running; its pid
   pid_t run_rank(const std::string& job, int64_t generation, int rank, int ranks, const std::string& orders);

@@ -109,6 +109,18 @@ TEST(Daemon, StopsARankThatStillWaitsForItsPeers) {
   EXPECT_TRUE(end->stopped()) << end->detail();
 }
 
+TEST(Daemon, StopsARankThatCannotReachItsPeers) {
+  Cluster cluster;
+  cluster.start_rank("a", 1, 0, 2, "ms=5");
+  ASSERT_TRUE(cluster.coordinator.wait_state("a", 1, 0, v1::RANK_READY));
+  cluster.meet("a", 1, 0, 2, "block");
+  ASSERT_TRUE(cluster.coordinator.wait_state("a", 1, 0, v1::RANK_RUNNING));
+  cluster.stop_rank("a", 1, 0, true);
+  auto end = cluster.coordinator.wait_state("a", 1, 0, v1::RANK_EXITED, absl::Seconds(3));
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(end->stopped()) << end->detail();
+}
+
 TEST(Daemon, StopsAtOnceWithoutACheckpoint) {
   Cluster cluster;
   pid_t pid = cluster.run_rank("a", 1, 0, 1, "ms=5,hang=2");

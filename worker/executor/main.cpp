@@ -67,6 +67,7 @@ v1::ExecutorDone train_rank(const v1::StartRank& start, int threads, comm::Endpo
   try {
     std::unique_ptr<comm::Communicator> communicator = endpoint.connect(start.rank(), *peers);
     spdlog::info("training ranks={} transport={} threads={}", start.ranks(), communicator->transport(), threads);
+    session.training();
     train::TrainEnd end = train::train(worker::to_config(start, threads), *communicator, reporter);
     done.set_succeeded(end == train::TrainEnd::finished);
     done.set_stopped(end == train::TrainEnd::stopped);

@@ -9,7 +9,7 @@ namespace ds::worker {
 namespace {
 
 constexpr absl::Duration kBeat = absl::Milliseconds(200);
-constexpr int kOrphaned = 70, kOvertaken = 71, kStoppedAtOnce = 143;
+constexpr int kOrphaned = 70, kOvertaken = 71, kStoppedAtOnce = 143, kStoppedEarly = 75;
 
 // Without destructors: the training thread may be anywhere.
 [[noreturn]] void leave(int code, const std::string& why) {
@@ -60,6 +60,8 @@ void Session::command(const v1::ExecutorCommand& command) {
   if (command.has_stop()) {
     reporter_.request_stop();
     stop_ = true;
+    // Between the peers' addresses and the first step it waits for peers that may be stopped already.
+    if (peers_ && !training_) leave(kStoppedEarly, "stopped before the first step");
   } else if (command.has_meet() && !peers_) {
     peers_.emplace(command.meet().addresses().begin(), command.meet().addresses().end());
   }
@@ -70,6 +72,11 @@ std::optional<std::vector<std::string>> Session::wait_for_peers() {
   auto heard = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stop_ || peers_.has_value(); };
   mutex_.Await(absl::Condition(&heard));
   return stop_ ? std::nullopt : peers_;
+}
+
+void Session::training() {
+  absl::MutexLock lock(&mutex_);
+  training_ = true;
 }
 
 void Session::flush() {

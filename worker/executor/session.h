@@ -27,6 +27,8 @@ class Session {
   void hello(const v1::ExecutorHello& hello);
   // Blocks until all ranks are ready: their addresses in rank order, or nothing when a stop came first.
   std::optional<std::vector<std::string>> wait_for_peers() ABSL_LOCKS_EXCLUDED(mutex_);
+  // From here on a stop is the training loop's to obey; before, there is nothing to save and it ends the process.
+  void training() ABSL_LOCKS_EXCLUDED(mutex_);
   // Everything the reporter still holds, then the outcome; returns when the worker has read it all.
   void done(const v1::ExecutorDone& done) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -44,6 +46,7 @@ class Session {
   absl::Mutex mutex_;
   std::optional<std::vector<std::string>> peers_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  bool training_ ABSL_GUARDED_BY(mutex_) = false;
   bool finishing_ ABSL_GUARDED_BY(mutex_) = false;  // the stream may end now
   std::thread reader_, sender_;
 };
