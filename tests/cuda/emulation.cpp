@@ -89,20 +89,22 @@ unsigned count(State state, unsigned begin, unsigned end) {
   return n;
 }
 
-// Lets the warps go on whose lanes have all shown a value. Returns whether there was one.
-bool release_warps() {
-  bool released = false;
-  for (unsigned begin = 0; begin < block.threads; begin += kWarp) {
-    unsigned end = std::min(begin + kWarp, block.threads), waiting = count(State::at_warp, begin, end);
+// Runs one warp until its threads are all at a barrier or done: as far ahead of the others as a GPU might let it.
+void run_warp(unsigned begin) {
+  unsigned end = std::min(begin + kWarp, block.threads);
+  while (count(State::ready, begin, end) > 0) {
+    for (unsigned i = begin; i < end; ++i) {
+      unsigned t = order == Order::forward ? i : begin + end - 1 - i;
+      if (fibers[t].state == State::ready) resume(t);
+    }
+    unsigned waiting = count(State::at_warp, begin, end);
     if (waiting == 0) continue;
-    if (waiting < end - begin) fault("a warp operation is not reached by every lane of its warp");
+    if (waiting < end - begin && !block.error) fault("a warp operation is not reached by every lane of its warp");
     for (unsigned t = begin; t < end; ++t) {
       block.values[t] = fibers[t].shown;
-      fibers[t].state = State::ready;
+      if (!block.error) fibers[t].state = State::ready;
     }
-    released = true;
   }
-  return released;
 }
 
 void release_barrier() {
@@ -124,17 +126,15 @@ void place_fibers(const Thread& place) {
 
 void run_block(const Thread& place) {
   place_fibers(place);
+  unsigned warps = (block.threads + kWarp - 1) / kWarp;
   for (;;) {
-    for (unsigned i = 0; i < block.threads; ++i) {
-      unsigned t = order == Order::forward ? i : block.threads - 1 - i;
-      if (fibers[t].state == State::ready) resume(t);
-    }
+    for (unsigned w = 0; w < warps; ++w) run_warp((order == Order::forward ? w : warps - 1 - w) * kWarp);
     if (block.error) {
       fibers.clear();
       std::rethrow_exception(std::exchange(block.error, nullptr));
     }
     if (count(State::done, 0, block.threads) == block.threads) return;
-    if (!release_warps()) release_barrier();
+    release_barrier();
   }
 }
 
