@@ -7,13 +7,13 @@
 namespace ds {
 
 // X(enumerator, C++ type, name)
-#define DS_DTYPES(X)            \
-  X(f32, float, "float32")      \
-  X(f64, double, "float64")     \
+#define DS_DTYPES(X)                  \
+  X(f32, float, "float32")            \
+  X(f64, double, "float64")           \
   X(bf16, ::ds::bfloat16, "bfloat16") \
-  X(i64, int64_t, "int64")      \
-  X(i32, int32_t, "int32")      \
-  X(u8, uint8_t, "uint8")       \
+  X(i64, int64_t, "int64")            \
+  X(i32, int32_t, "int32")            \
+  X(u8, uint8_t, "uint8")             \
   X(boolean, bool, "bool")
 
 enum class DType : uint8_t {
@@ -29,7 +29,8 @@ struct bfloat16 {
   explicit bfloat16(float x) {
     uint32_t u;
     std::memcpy(&u, &x, 4);
-    bits = x != x ? static_cast<uint16_t>((u >> 16) | 0x40) : static_cast<uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+    bits =
+        x != x ? static_cast<uint16_t>((u >> 16) | 0x40) : static_cast<uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16);
   }
   explicit operator float() const {
     uint32_t u = static_cast<uint32_t>(bits) << 16;
@@ -42,7 +43,8 @@ struct bfloat16 {
 constexpr size_t size_of(DType t) {
   switch (t) {
 #define X(e, c, n) \
-  case DType::e: return sizeof(c);
+  case DType::e:   \
+    return sizeof(c);
     DS_DTYPES(X)
 #undef X
   }
@@ -52,7 +54,8 @@ constexpr size_t size_of(DType t) {
 constexpr const char* name_of(DType t) {
   switch (t) {
 #define X(e, c, n) \
-  case DType::e: return n;
+  case DType::e:   \
+    return n;
     DS_DTYPES(X)
 #undef X
   }
@@ -63,9 +66,11 @@ constexpr bool is_floating(DType t) { return t == DType::f32 || t == DType::f64 
 
 template <class T>
 struct DTypeOf;
-#define X(e, c, n) \
-  template <>      \
-  struct DTypeOf<c> { static constexpr DType value = DType::e; };
+#define X(e, c, n)                           \
+  template <>                                \
+  struct DTypeOf<c> {                        \
+    static constexpr DType value = DType::e; \
+  };
 DS_DTYPES(X)
 #undef X
 template <class T>

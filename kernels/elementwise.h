@@ -15,19 +15,19 @@ namespace ds::kernels {
 enum class Ew : uint8_t {
 #define DS_EW(name, operands, flops) name##_,
 #include "kernels/elementwise.def"
-  cast_,      // operand's dtype -> the instruction's dtype: truncates towards zero, saturates never, bool is != 0
+  cast_,  // operand's dtype -> the instruction's dtype: truncates towards zero, saturates never, bool is != 0
 };
 
 struct EwInstruction {
   Ew op;
-  DType type;                      // of the result; comparisons read their operands' dtype from the registers
-  std::array<uint16_t, 3> operand; // registers
+  DType type;                       // of the result; comparisons read their operands' dtype from the registers
+  std::array<uint16_t, 3> operand;  // registers
 };
 
 struct EwCode {  // without extents or addresses: cached in the plan
   std::vector<DType> inputs;
   std::vector<EwInstruction> instructions;
-  std::vector<uint16_t> outputs;   // registers that are stored; each has its dtype
+  std::vector<uint16_t> outputs;  // registers that are stored; each has its dtype
 };
 
 inline constexpr int kMaxRank = 6;

@@ -18,8 +18,8 @@ struct NotSupported : std::runtime_error {
 enum class Reduce : uint8_t { sum, max, min, prod, any, all };
 enum class ArgReduce : uint8_t { argmax, argmin };  // first index of the extreme; NaN wins
 
-// C[b] = op(A[b]) op(B[b]) + beta C[b]; op transposes. A is (m,k), B is (k,n), after op. Leading dimensions in elements.
-// f32, f64; bf16 with f32 accumulation. Optional epilogue on each C: + bias[n], then the activation.
+// C[b] = op(A[b]) op(B[b]) + beta C[b]; op transposes. A is (m,k), B is (k,n), after op. Leading dimensions in
+// elements. f32, f64; bf16 with f32 accumulation. Optional epilogue on each C: + bias[n], then the activation.
 struct Matmul {
   DType type;
   int64_t batch, m, n, k;
@@ -35,10 +35,10 @@ struct Matmul {
 
 // NCHW images, OIHW filters, zero padding, groups. Height and width of the output follow from the rest.
 struct Conv2d {
-  DType type;  // f32, f64
-  int64_t n, c, h, w;        // input
-  int64_t o, kh, kw;         // filters
-  int64_t oh, ow;            // output
+  DType type;          // f32, f64
+  int64_t n, c, h, w;  // input
+  int64_t o, kh, kw;   // filters
+  int64_t oh, ow;      // output
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
   int64_t groups;
 };
@@ -68,7 +68,8 @@ struct Table {
 
   // reduce.cpp: (outer, middle, inner) -> (outer, inner). Fixed summation tree; bf16 sums in f32. any/all: bool.
   void (*reduce)(Context&, Reduce, DType, void* out, const void* in, int64_t outer, int64_t middle, int64_t inner);
-  void (*arg_reduce)(Context&, ArgReduce, DType, int64_t* out, const void* in, int64_t outer, int64_t middle, int64_t inner);
+  void (*arg_reduce)(Context&, ArgReduce, DType, int64_t* out, const void* in, int64_t outer, int64_t middle,
+                     int64_t inner);
 
   // matmul.cpp
   void (*matmul)(Context&, const Matmul&);
@@ -90,24 +91,30 @@ struct Table {
   void (*log_softmax)(Context&, DType, void* y, const void* x, int64_t rows, int64_t columns);
   void (*log_softmax_grad)(Context&, DType, void* dx, const void* dy, const void* y, int64_t rows, int64_t columns);
   // loss[row] = log(sum(exp(x[row]))) - x[row, target[row]]; a target outside [0, columns) gives 0 (ignored)
-  void (*cross_entropy)(Context&, DType, void* loss, const void* x, const int64_t* target, int64_t rows, int64_t columns);
+  void (*cross_entropy)(Context&, DType, void* loss, const void* x, const int64_t* target, int64_t rows,
+                        int64_t columns);
   // dx = (softmax(x) - onehot(target)) * dloss[row]; 0 for ignored rows
   void (*cross_entropy_grad)(Context&, DType, void* dx, const void* dloss, const void* x, const int64_t* target,
                              int64_t rows, int64_t columns);
-  // y = (x - mean) / sqrt(var + eps) * gamma + beta; mean and rstd are f32 (f64 for f64), one a row, kept for the gradient
-  void (*layer_norm)(Context&, DType, void* y, void* mean, void* rstd, const void* x, const void* gamma, const void* beta,
-                     double eps, int64_t rows, int64_t columns);
+  // y = (x - mean) / sqrt(var + eps) * gamma + beta; mean and rstd are f32 (f64 for f64), one a row, kept for the
+  // gradient
+  void (*layer_norm)(Context&, DType, void* y, void* mean, void* rstd, const void* x, const void* gamma,
+                     const void* beta, double eps, int64_t rows, int64_t columns);
   void (*layer_norm_grad)(Context&, DType, void* dx, void* dgamma, void* dbeta, const void* dy, const void* x,
                           const void* gamma, const void* mean, const void* rstd, int64_t rows, int64_t columns);
 
   // index.cpp. take: out[outer, i, inner] = in[outer, index[i], inner], negative indices count from the end.
   // put_add is its gradient: out (outer, size, inner) starts as zeros, in[outer, i, inner] is added, in order of i.
   // An index out of range throws std::out_of_range naming it (cuda: the element reads as 0 and nothing is written).
-  void (*take)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size, int64_t count, int64_t inner);
-  void (*put_add)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size, int64_t count, int64_t inner);
+  void (*take)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
+               int64_t count, int64_t inner);
+  void (*put_add)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
+                  int64_t count, int64_t inner);
   // gather along the middle: out[o, i, n] = in[o, index[o, i, n], n]; index has out's shape (outer, count, inner)
-  void (*gather)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size, int64_t count, int64_t inner);
-  void (*scatter_add)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size, int64_t count, int64_t inner);
+  void (*gather)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
+                 int64_t count, int64_t inner);
+  void (*scatter_add)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
+                      int64_t count, int64_t inner);
 
   // random.cpp. uniform in [0, 1): 24 bits (f64: 53, from two words). normal: Box-Muller over two uniforms.
   void (*random_uniform)(Context&, DType, void* out, int64_t n, Philox);

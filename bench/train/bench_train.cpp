@@ -1,5 +1,6 @@
-// Training steps of the built-in families, timed for bench/train/run.py: for every line "STEPS" on standard input runs that
-// many steps and prints the median seconds of one. Forward, backward and AdamW over a batch that is already in memory.
+// Training steps of the built-in families, timed for bench/train/run.py: for every line "STEPS" on standard input runs
+// that many steps and prints the median seconds of one. Forward, backward and AdamW over a batch that is already in
+// memory.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

@@ -56,7 +56,7 @@ void* Pool::allocate(size_t bytes) {
     list.pop_back();
     return p;
   }
-  void* p = source_.allocate(size);
+  void* p = allocate_or_trim(size);
   stats_.reserved += size;
   return p;
 }
@@ -68,13 +68,29 @@ void Pool::release(void* p, size_t bytes) {
   free_[size].push_back(p);
 }
 
+// Cached blocks of other sizes may be what the source lacks.
+void* Pool::allocate_or_trim(size_t size) {
+  try {
+    return source_.allocate(size);
+  } catch (const Error&) {
+    if (!trim_locked()) throw;
+    return source_.allocate(size);
+  }
+}
+
 void Pool::trim() {
   std::lock_guard lock(mutex_);
+  trim_locked();
+}
+
+bool Pool::trim_locked() {
+  int64_t before = stats_.reserved;
   for (auto& [size, list] : free_) {
     for (void* p : list) source_.release(p, size);
     stats_.reserved -= size * list.size();
     list.clear();
   }
+  return stats_.reserved < before;
 }
 
 PoolStats Pool::stats() const {

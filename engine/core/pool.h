@@ -38,6 +38,9 @@ class Pool {
   static size_t size_class(size_t bytes);
 
  private:
+  void* allocate_or_trim(size_t size);
+  bool trim_locked();  // whether anything was given back
+
   MemorySource& source_;
   mutable std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;

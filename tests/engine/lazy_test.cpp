@@ -126,6 +126,27 @@ TEST(Grad, ErrorsSayWhatIsMissing) {
   EXPECT_FALSE((x * 2.0).requires_grad());
 }
 
+TEST(Pool, GivesCachedBlocksBackWhenTheSourceRunsOut) {
+  struct Small final : MemorySource {
+    size_t left = 4096;
+    void* allocate(size_t bytes) override {
+      if (bytes > left) fail("allocate", "no ", bytes, " bytes left");
+      left -= bytes;
+      return std::malloc(bytes);
+    }
+    void release(void* p, size_t bytes) override {
+      left += bytes;
+      std::free(p);
+    }
+  } source;
+  Pool pool(source);
+  pool.release(pool.allocate(2048), 2048);
+  void* p = pool.allocate(4096);
+  EXPECT_EQ(pool.stats().reserved, 4096);
+  EXPECT_THROW(pool.allocate(64), Error);
+  pool.release(p, 4096);
+}
+
 TEST(Null, PlansShapesWithoutMemory) {
   Device null{DeviceKind::null, 0};
   auto model =
