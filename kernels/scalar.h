@@ -9,8 +9,10 @@
 
 #ifdef __CUDACC__
 #define DS_HD __host__ __device__ __forceinline__
+#define DS_TABLE constexpr
 #else
 #define DS_HD inline __attribute__((always_inline))
+#define DS_TABLE static constexpr  // a gather needs it in memory
 #endif
 
 namespace ds::kernels::scalar {
@@ -130,36 +132,36 @@ struct Reduced {
   uint32_t quadrant;
 };
 DS_HD Reduced reduce_pi(float x) {
-  constexpr double high[14] = {1.0,
-                               -1.6105975943630455,
-                               2.377246116913046,
-                               -0.8939688666801969,
-                               -2.661358811665301,
-                               -2.723842610921788,
-                               0.12986070095632937,
-                               1.8284129089223877,
-                               3.1179919528418854,
-                               0.24140591571517903,
-                               -1.0319386487100328,
-                               -0.2825111682257627,
-                               3.0753646203597835,
-                               1.895179414656241};
-  constexpr double low[14] = {0.0,
-                              -5.009653138188719e-17,
-                              -2.120879638185595e-16,
-                              -3.988009861375488e-18,
-                              -1.9707934795230919e-16,
-                              -1.9124882304940104e-17,
-                              3.4618516565559846e-18,
-                              1.0567643478104146e-16,
-                              4.661047956453333e-17,
-                              5.356820577341173e-18,
-                              3.2275494129790613e-17,
-                              8.835098824050243e-18,
-                              -1.2813290129024176e-16,
-                              8.656429957323569e-17};
+  DS_TABLE double high[14] = {1.0,
+                              -1.6105975943630455,
+                              2.377246116913046,
+                              -0.8939688666801969,
+                              -2.661358811665301,
+                              -2.723842610921788,
+                              0.12986070095632937,
+                              1.8284129089223877,
+                              3.1179919528418854,
+                              0.24140591571517903,
+                              -1.0319386487100328,
+                              -0.2825111682257627,
+                              3.0753646203597835,
+                              1.895179414656241};
+  DS_TABLE double low[14] = {0.0,
+                             -5.009653138188719e-17,
+                             -2.120879638185595e-16,
+                             -3.988009861375488e-18,
+                             -1.9707934795230919e-16,
+                             -1.9124882304940104e-17,
+                             3.4618516565559846e-18,
+                             1.0567643478104146e-16,
+                             4.661047956453333e-17,
+                             5.356820577341173e-18,
+                             3.2275494129790613e-17,
+                             8.835098824050243e-18,
+                             -1.2813290129024176e-16,
+                             8.656429957323569e-17};
   int32_t e = static_cast<int32_t>((bit_cast<uint32_t>(x) >> 23) & 0xff) - 127;
-  int32_t k = e < 32 ? 0 : (e - 24) >> 3;
+  int32_t beyond = e - 24, k = (beyond & ~(beyond >> 31)) >> 3;
   double m = static_cast<double>(x * bit_cast<float>(static_cast<uint32_t>(127 - 8 * k) << 23));
   double p = m * high[k];
   double tail = fma(m, low[k], fma(m, high[k], -p));
@@ -176,10 +178,14 @@ DS_HD float sin_or_cos(Reduced q, uint32_t shift) {
   float c =
       fma(z * z, horner(z, 0.04166664183139801f, -0.0013887184904888272f, 2.4418244720436633e-05f), fma(z, -0.5f, 1.f));
   uint32_t n = q.quadrant + shift;
-  float y = (n & 1) ? c : s;
-  return bit_cast<float>(bit_cast<uint32_t>(y) ^ ((n & 2) << 30));
+  uint32_t odd = 0u - (n & 1);
+  uint32_t y = (bit_cast<uint32_t>(c) & odd) | (bit_cast<uint32_t>(s) & ~odd);
+  return bit_cast<float>(y ^ ((n & 2) << 30));
 }
-DS_HD float sin(float x) { return x == 0.f ? x : sin_or_cos(reduce_pi(x), 0); }
+DS_HD float sin(float x) {  // odd: -0 stays
+  uint32_t sign = bit_cast<uint32_t>(x) & 0x80000000u;
+  return bit_cast<float>(bit_cast<uint32_t>(sin_or_cos(reduce_pi(abs(x)), 0)) ^ sign);
+}
 DS_HD float cos(float x) { return sin_or_cos(reduce_pi(x), 1); }
 DS_HD double sin(double x) { return __builtin_sin(x); }
 DS_HD double cos(double x) { return __builtin_cos(x); }

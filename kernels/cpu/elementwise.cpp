@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kMaxRegisters = 256;
 constexpr int kSlotBytes = 4096;
+constexpr int kSlotPitch = kSlotBytes + 192;  // blocks a power of two apart would fight for the same cache sets
 constexpr uint16_t kNever = 0xffff;
 
 size_t compute_size(DType t) { return t == DType::bf16 ? 4 : size_of(t); }
@@ -195,7 +196,7 @@ class Walk {
   }
 
  private:
-  char* slot(int r) const { return slots_ + static_cast<int64_t>(p_.slot[r]) * kSlotBytes; }
+  char* slot(int r) const { return slots_ + static_cast<int64_t>(p_.slot[r]) * kSlotPitch; }
 
   // A small period is repeated over block + period elements: any block's view then is one contiguous piece.
   void unroll(int i) {
@@ -278,7 +279,7 @@ void elementwise(Context& ctx, const EwCode& code, const EwSpace& space, const E
   if (p.count == 0) return;
   int64_t grain = std::max<int64_t>(1024, grain_for(p.cost));
   int64_t tasks = std::clamp<int64_t>(p.count / grain, 1, ctx.threads());
-  int64_t share = round_up(ceil_div(p.count, tasks), 64), bytes = int64_t{p.slots} * kSlotBytes;
+  int64_t share = round_up(ceil_div(p.count, tasks), 64), bytes = int64_t{p.slots} * kSlotPitch;
   auto* slots = static_cast<char*>(p.slots == 0 ? nullptr : ctx.scratch(static_cast<size_t>(bytes * tasks)));
   for_tasks(ctx, tasks, [&](int64_t t) {
     int64_t begin = std::min(p.count, t * share), end = std::min(p.count, begin + share);

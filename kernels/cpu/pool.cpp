@@ -2,6 +2,8 @@
 #include <limits>
 
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {
@@ -44,19 +46,6 @@ void for_planes(Context& ctx, const Pool2d& p, F&& plane) {
 }
 
 template <class T>
-void max_halves(const Pool2d& p, const T* in, T* out) {
-  for (int64_t oy = 0; oy < p.oh; ++oy) {
-    const T *a = in + 2 * oy * p.w, *b = a + p.w;
-    T* o = out + oy * p.ow;
-    for (int64_t ox = 0; ox < p.ow; ++ox) {
-      auto m = scalar::maximum(load(a[2 * ox]), load(a[2 * ox + 1]));
-      m = scalar::maximum(m, load(b[2 * ox]));
-      o[ox] = store<T>(scalar::maximum(m, load(b[2 * ox + 1])));
-    }
-  }
-}
-
-template <class T>
 void max_plane(const Pool2d& p, const T* in, T* out) {
   for (int64_t oy = 0; oy < p.oh; ++oy) {
     for (int64_t ox = 0; ox < p.ow; ++ox) {
@@ -70,26 +59,68 @@ void max_plane(const Pool2d& p, const T* in, T* out) {
   }
 }
 
+// 2x2 windows of a pair of rows, a vector of windows at a time; f(window, mask of its columns, ...) sees the four
+// corners [row][column].
+template <class T>
+struct Corners {
+  using S = Simd<T>;
+  typename S::V v[2][2];
+};
+template <class T>
+Corners<T> corners_at(const T* a, const T* b, __m256i low, __m256i high) {
+  using S = Simd<T>;
+  auto a0 = S::load(a, low), a1 = S::load(a + S::width, high), b0 = S::load(b, low), b1 = S::load(b + S::width, high);
+  return {{{S::even(a0, a1), S::odd(a0, a1)}, {S::even(b0, b1), S::odd(b0, b1)}}};
+}
+// f(first window, windows, masks of the low and the high half of their columns)
+template <class T, class F>
+void for_vectors(int64_t windows, F&& f) {
+  constexpr int W = Simd<T>::width;
+  for (int64_t i = 0; i < windows; i += W) {
+    int left = static_cast<int>(std::min<int64_t>(W, windows - i));
+    f(i, Simd<T>::mask(left), Simd<T>::mask(2 * left), Simd<T>::mask(2 * left - W));
+  }
+}
+
+template <class T>
+void max_halves(const Pool2d& p, const T* in, T* out) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+    const Max<T> max;
+    for (int64_t oy = 0; oy < p.oh; ++oy) {
+      const T *a = in + 2 * oy * p.w, *b = a + p.w;
+      for_vectors<T>(p.ow, [&](int64_t i, __m256i windows, __m256i low, __m256i high) {
+        auto c = corners_at(a + 2 * i, b + 2 * i, low, high).v;
+        Simd<T>::store(out + oy * p.ow + i, windows, max(max(c[0][0], c[0][1]), max(c[1][0], c[1][1])));
+      });
+    }
+  } else {
+    max_plane(p, in, out);
+  }
+}
+
 // Sends each gradient to the place its window's maximum was taken from: the first one, or the first NaN.
 template <class T>
 void max_halves_grad(const Pool2d& p, const T* in, const T* dy, T* dx) {
-  const T zero = store<T>(Compute<T>(0));
-  if (2 * p.oh < p.h || 2 * p.ow < p.w) std::fill_n(dx, p.h * p.w, zero);
+  using S = Simd<T>;
+  using V = typename S::V;
+  if (2 * p.oh < p.h || 2 * p.ow < p.w) std::fill_n(dx, p.h * p.w, T(0));
+  auto beats = [](V x, V y) { return (x > y) | ((x != x) & (y == y)); };
   for (int64_t oy = 0; oy < p.oh; ++oy) {
-    const T *a = in + 2 * oy * p.w, *b = a + p.w;
-    T *da = dx + 2 * oy * p.w, *db = da + p.w;
-    const T* g = dy + oy * p.ow;
-    for (int64_t ox = 0; ox < p.ow; ++ox) {
-      auto x0 = load(a[2 * ox]), x1 = load(a[2 * ox + 1]), x2 = load(b[2 * ox]), x3 = load(b[2 * ox + 1]);
-      auto beats = [](auto x, auto y) { return (x > y) | ((x != x) & (y == y)); };
-      bool right = beats(x1, x0), right_below = beats(x3, x2);
-      auto above = right ? x1 : x0, under = right_below ? x3 : x2;
-      bool below = beats(under, above);
-      da[2 * ox] = !below & !right ? g[ox] : zero;
-      da[2 * ox + 1] = !below & right ? g[ox] : zero;
-      db[2 * ox] = below & !right_below ? g[ox] : zero;
-      db[2 * ox + 1] = below & right_below ? g[ox] : zero;
-    }
+    const T* a = in + 2 * oy * p.w;
+    T* to = dx + 2 * oy * p.w;
+    for_vectors<T>(p.ow, [&](int64_t i, __m256i windows, __m256i low, __m256i high) {
+      Corners<T> c = corners_at(a + 2 * i, a + p.w + 2 * i, low, high);
+      V g = S::load(dy + oy * p.ow + i, windows), zero{};
+      auto right = beats(c.v[0][1], c.v[0][0]), right_below = beats(c.v[1][1], c.v[1][0]);
+      auto below = beats(right_below ? c.v[1][1] : c.v[1][0], right ? c.v[0][1] : c.v[0][0]);
+      V above = below ? zero : g, under = below ? g : zero;
+      V d[2][2] = {{right ? zero : above, right ? above : zero},
+                   {right_below ? zero : under, right_below ? under : zero}};
+      for (int row = 0; row < 2; ++row) {
+        S::store(to + row * p.w + 2 * i, low, S::zip_low(d[row][0], d[row][1]));
+        S::store(to + row * p.w + 2 * i + S::width, high, S::zip_high(d[row][0], d[row][1]));
+      }
+    });
   }
 }
 
@@ -195,8 +226,10 @@ void max_pool2d_grad(Context& ctx, const Pool2d& p, void* dx, const void* dy, co
     using T = typename decltype(tag)::type;
     auto *from = static_cast<const T*>(x), *g = static_cast<const T*>(dy);
     auto* to = static_cast<T*>(dx);
-    if (halves(p)) {
-      return for_planes(ctx, p, [&](int64_t in, int64_t out) { max_halves_grad(p, from + in, g + out, to + in); });
+    if constexpr (std::is_same_v<T, Compute<T>>) {
+      if (halves(p)) {
+        return for_planes(ctx, p, [&](int64_t in, int64_t out) { max_halves_grad(p, from + in, g + out, to + in); });
+      }
     }
     accumulate_planes(ctx, p, to, [&](int64_t i, Compute<T>* sums) {
       max_plane_grad(p, from + i * p.h * p.w, g + i * p.oh * p.ow, sums);

@@ -79,15 +79,15 @@ void random_normal(Context& ctx, DType type, void* out, int64_t n, Philox p) {
     using C = Compute<T>;
     for_blocks(ctx, p, n, per_block<C>(), [&](const uint32_t* w, int64_t first, int64_t count) {
       constexpr int pairs = static_cast<int>(per_block<C>() / 2);
-      C u[kWords], z[kWords], radius[pairs], angle[pairs];
+      C u[kWords], z[kWords], radius[pairs], angle[pairs], c[pairs], s[pairs];
       uniforms(w, u);
+      for (int i = 0; i < pairs; ++i) radius[i] = scalar::normal_radius(u[2 * i]);
+      for (int i = 0; i < pairs; ++i) angle[i] = scalar::normal_angle(u[2 * i + 1]);
+      for (int i = 0; i < pairs; ++i) c[i] = radius[i] * scalar::cos(angle[i]);
+      for (int i = 0; i < pairs; ++i) s[i] = radius[i] * scalar::sin(angle[i]);
       for (int i = 0; i < pairs; ++i) {
-        radius[i] = scalar::normal_radius(u[2 * i]);
-        angle[i] = scalar::normal_angle(u[2 * i + 1]);
-      }
-      for (int i = 0; i < pairs; ++i) {
-        z[2 * i] = radius[i] * scalar::cos(angle[i]);
-        z[2 * i + 1] = radius[i] * scalar::sin(angle[i]);
+        z[2 * i] = c[i];
+        z[2 * i + 1] = s[i];
       }
       auto* to = static_cast<T*>(out) + first;
       for (int64_t i = 0; i < count; ++i) to[i] = store<T>(z[i]);

@@ -35,6 +35,16 @@ struct Simd<float> {
     V x = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
     _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1)));
   }
+  // The elements at even and at odd places of two vectors, and back.
+  static V even(V a, V b) { return permute(_mm256_shuffle_ps(a, b, 0x88)); }
+  static V odd(V a, V b) { return permute(_mm256_shuffle_ps(a, b, 0xdd)); }
+  static V zip_low(V a, V b) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+  }
+  static V zip_high(V a, V b) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+  }
+  static V permute(V a) { return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(a), 0xd8)); }
   // Eight rows become eight columns.
   static void transpose(V (&r)[8]) {
     V a[8], b[8];
@@ -72,6 +82,14 @@ struct Simd<double> {
     V x = _mm256_hadd_pd(a, b), y = _mm256_hadd_pd(c, d);
     V low = _mm256_permute2f128_pd(x, y, 0x20), high = _mm256_permute2f128_pd(x, y, 0x31);
     _mm256_storeu_pd(out, _mm256_add_pd(low, high));
+  }
+  static V even(V a, V b) { return _mm256_permute4x64_pd(_mm256_unpacklo_pd(a, b), 0xd8); }
+  static V odd(V a, V b) { return _mm256_permute4x64_pd(_mm256_unpackhi_pd(a, b), 0xd8); }
+  static V zip_low(V a, V b) {
+    return _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x20);
+  }
+  static V zip_high(V a, V b) {
+    return _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x31);
   }
   static void transpose(V (&r)[4]) {
     V a = _mm256_unpacklo_pd(r[0], r[1]), b = _mm256_unpackhi_pd(r[0], r[1]);

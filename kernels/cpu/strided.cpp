@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/runs.h"
+#include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {
@@ -19,6 +20,34 @@ void gather_run(T* out, const T* in, int64_t stride, int64_t n) {
     std::fill_n(out, n, *in);
   } else {
     for (int64_t j = 0; j < n; ++j) out[j] = in[j * stride];
+  }
+}
+
+// out[i * out_step + j] = in[j * in_step + i] for i < rows, j < columns, in squares of a vector where elements have the
+// size of a float or a double.
+template <class T>
+void transpose_tile(T* out, int64_t out_step, const T* in, int64_t in_step, int64_t rows, int64_t columns) {
+  int64_t i0 = 0;
+  if constexpr (sizeof(T) >= 4) {
+    using F = std::conditional_t<sizeof(T) == 4, float, double>;
+    constexpr int64_t W = Simd<F>::width;
+    auto* from = reinterpret_cast<const F*>(in);
+    auto* to = reinterpret_cast<F*>(out);
+    int64_t whole = columns / W * W;
+    for (; i0 + W <= rows; i0 += W) {
+      for (int64_t j = 0; j < whole; j += W) {
+        typename Simd<F>::V v[W];
+        for (int64_t l = 0; l < W; ++l) v[l] = Simd<F>::load(from + (j + l) * in_step + i0);
+        Simd<F>::transpose(v);
+        for (int64_t l = 0; l < W; ++l) Simd<F>::store(to + (i0 + l) * out_step + j, v[l]);
+      }
+      for (int64_t i = i0; i < i0 + W; ++i) {
+        for (int64_t j = whole; j < columns; ++j) out[i * out_step + j] = in[j * in_step + i];
+      }
+    }
+  }
+  for (int64_t i = i0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) out[i * out_step + j] = in[j * in_step + i];
   }
 }
 
@@ -82,9 +111,7 @@ void copy(Context& ctx, DType type, void* out, const EwSpace& space, const EwInp
     if (int d = contiguous_dimension(space, in.stride.data()); d >= 0) {
       return walk_tiles(ctx, space, in.stride.data(), d,
                         [&](int64_t offset, int64_t linear, int64_t rows, int64_t columns, int64_t sj, int64_t si) {
-                          for (int64_t j = 0; j < columns; ++j) {
-                            for (int64_t i = 0; i < rows; ++i) to[linear + i * si + j] = from[offset + j * sj + i];
-                          }
+                          transpose_tile(to + linear, si, from + offset, sj, rows, columns);
                         });
     }
     int64_t stride = space.rank > 0 ? in.stride[space.rank - 1] : 1;
@@ -107,9 +134,7 @@ void scatter_strided(Context& ctx, DType type, void* out, const EwSpace& space, 
     if (int d = contiguous_dimension(space, out_stride); d >= 0) {
       return walk_tiles(ctx, space, out_stride, d,
                         [&](int64_t offset, int64_t linear, int64_t rows, int64_t columns, int64_t sj, int64_t si) {
-                          for (int64_t j = 0; j < columns; ++j) {
-                            for (int64_t i = 0; i < rows; ++i) to[offset + j * sj + i] = from[linear + i * si + j];
-                          }
+                          transpose_tile(to + offset, sj, from + linear, si, columns, rows);
                         });
     }
     int64_t stride = space.rank > 0 ? out_stride[space.rank - 1] : 1;
