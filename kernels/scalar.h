@@ -9,10 +9,8 @@
 
 #ifdef __CUDACC__
 #define DS_HD __host__ __device__ __forceinline__
-#define DS_TABLE constexpr
 #else
 #define DS_HD inline __attribute__((always_inline))
-#define DS_TABLE static constexpr  // a gather needs it in memory
 #endif
 
 namespace ds::kernels::scalar {
@@ -126,49 +124,56 @@ DS_HD T rsqrt(T x) {
   return T(1) / sqrt(x);
 }
 
-// x = quadrant * pi/2 + rest, |rest| <= pi/4, for every finite f32: huge x are folded by 2^(8k) mod 2 pi first.
+// x = quadrant * pi/2 + rest, |rest| <= pi/4, for every finite f32.
 struct Reduced {
   float rest;
   uint32_t quadrant;
 };
-DS_HD Reduced reduce_pi(float x) {
-  DS_TABLE double high[14] = {1.0,
-                              -1.6105975943630455,
-                              2.377246116913046,
-                              -0.8939688666801969,
-                              -2.661358811665301,
-                              -2.723842610921788,
-                              0.12986070095632937,
-                              1.8284129089223877,
-                              3.1179919528418854,
-                              0.24140591571517903,
-                              -1.0319386487100328,
-                              -0.2825111682257627,
-                              3.0753646203597835,
-                              1.895179414656241};
-  DS_TABLE double low[14] = {0.0,
-                             -5.009653138188719e-17,
-                             -2.120879638185595e-16,
-                             -3.988009861375488e-18,
-                             -1.9707934795230919e-16,
-                             -1.9124882304940104e-17,
-                             3.4618516565559846e-18,
-                             1.0567643478104146e-16,
-                             4.661047956453333e-17,
-                             5.356820577341173e-18,
-                             3.2275494129790613e-17,
-                             8.835098824050243e-18,
-                             -1.2813290129024176e-16,
-                             8.656429957323569e-17};
+DS_HD Reduced reduce_pi_2(double p, double tail) {  // p + tail, |p| < 2^36
+  double t = fma(p, 0.6366197723675814, 6755399441055744.0);
+  double n = t - 6755399441055744.0;
+  double r = fma(n, -6.123233995736766e-17, fma(n, -1.5707963267948966, p)) + tail;
+  return {static_cast<float>(r), static_cast<uint32_t>(bit_cast<uint64_t>(t))};
+}
+// |x| < 2^32: no table, so that loops vectorise. reduce gives the same bits there.
+inline constexpr float kNear = 4294967296.f;
+DS_HD Reduced reduce_near(float x) { return reduce_pi_2(static_cast<double>(x), 0.0); }
+// Huge x are folded by 2^(8k) mod 2 pi first.
+DS_HD Reduced reduce(float x) {
+  constexpr double high[14] = {1.0,
+                               -1.6105975943630455,
+                               2.377246116913046,
+                               -0.8939688666801969,
+                               -2.661358811665301,
+                               -2.723842610921788,
+                               0.12986070095632937,
+                               1.8284129089223877,
+                               3.1179919528418854,
+                               0.24140591571517903,
+                               -1.0319386487100328,
+                               -0.2825111682257627,
+                               3.0753646203597835,
+                               1.895179414656241};
+  constexpr double low[14] = {0.0,
+                              -5.009653138188719e-17,
+                              -2.120879638185595e-16,
+                              -3.988009861375488e-18,
+                              -1.9707934795230919e-16,
+                              -1.9124882304940104e-17,
+                              3.4618516565559846e-18,
+                              1.0567643478104146e-16,
+                              4.661047956453333e-17,
+                              5.356820577341173e-18,
+                              3.2275494129790613e-17,
+                              8.835098824050243e-18,
+                              -1.2813290129024176e-16,
+                              8.656429957323569e-17};
   int32_t e = static_cast<int32_t>((bit_cast<uint32_t>(x) >> 23) & 0xff) - 127;
   int32_t beyond = e - 24, k = (beyond & ~(beyond >> 31)) >> 3;
   double m = static_cast<double>(x * bit_cast<float>(static_cast<uint32_t>(127 - 8 * k) << 23));
   double p = m * high[k];
   double tail = fma(m, low[k], fma(m, high[k], -p));
-  double t = fma(p, 0.6366197723675814, 6755399441055744.0);
-  double n = t - 6755399441055744.0;
-  double r = fma(n, -6.123233995736766e-17, fma(n, -1.5707963267948966, p)) + tail;
-  return {static_cast<float>(r), static_cast<uint32_t>(bit_cast<uint64_t>(t))};
+  return reduce_pi_2(p, tail);
 }
 DS_HD float sin_or_cos(Reduced q, uint32_t shift) {
   float z = q.rest * q.rest;
@@ -182,11 +187,13 @@ DS_HD float sin_or_cos(Reduced q, uint32_t shift) {
   uint32_t y = (bit_cast<uint32_t>(c) & odd) | (bit_cast<uint32_t>(s) & ~odd);
   return bit_cast<float>(y ^ ((n & 2) << 30));
 }
-DS_HD float sin(float x) {  // odd: -0 stays
-  uint32_t sign = bit_cast<uint32_t>(x) & 0x80000000u;
-  return bit_cast<float>(bit_cast<uint32_t>(sin_or_cos(reduce_pi(abs(x)), 0)) ^ sign);
+DS_HD float sin_of(Reduced q, float x) {  // of |x|; odd: -0 stays
+  return bit_cast<float>(bit_cast<uint32_t>(sin_or_cos(q, 0)) ^ (bit_cast<uint32_t>(x) & 0x80000000u));
 }
-DS_HD float cos(float x) { return sin_or_cos(reduce_pi(x), 1); }
+DS_HD float sin_near(float x) { return sin_of(reduce_near(abs(x)), x); }
+DS_HD float cos_near(float x) { return sin_or_cos(reduce_near(abs(x)), 1); }
+DS_HD float sin(float x) { return sin_of(reduce(abs(x)), x); }
+DS_HD float cos(float x) { return sin_or_cos(reduce(abs(x)), 1); }
 DS_HD double sin(double x) { return __builtin_sin(x); }
 DS_HD double cos(double x) { return __builtin_cos(x); }
 

@@ -48,6 +48,21 @@ void unary(void* out, const void* a, const void*, const void*, int64_t n) {
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) o[i] = finish<Round>(Fn{}(x[i]));
 }
+struct sin_near_fn {
+  float operator()(float x) const { return scalar::sin_near(x); }
+};
+struct cos_near_fn {
+  float operator()(float x) const { return scalar::cos_near(x); }
+};
+// sin and cos of f32: the loop without the table for huge angles, where there are none. The bits are the same.
+template <class Fn, class Near, bool Round>
+void unary_near(void* out, const void* a, const void*, const void*, int64_t n) {
+  auto* x = static_cast<const float*>(a);
+  uint32_t largest = 0;
+  for (int64_t i = 0; i < n; ++i) largest = std::max(largest, scalar::bit_cast<uint32_t>(x[i]) & 0x7fffffffu);
+  bool near = largest < scalar::bit_cast<uint32_t>(scalar::kNear);
+  near ? unary<Near, Round, float>(out, a, nullptr, nullptr, n) : unary<Fn, Round, float>(out, a, nullptr, nullptr, n);
+}
 template <class Fn, bool Round, class A>
 void binary(void* out, const void* a, const void* b, const void*, int64_t n) {
   using R = decltype(Fn{}(A{}, A{}));
@@ -82,6 +97,10 @@ constexpr Loop pick() {
     return ternary<Fn, round, A>;
   } else if constexpr (std::is_invocable_v<Fn, A, A>) {
     return binary<Fn, round, A>;
+  } else if constexpr (std::is_same_v<Fn, sin_fn> && std::is_same_v<A, float>) {
+    return unary_near<Fn, sin_near_fn, round>;
+  } else if constexpr (std::is_same_v<Fn, cos_fn> && std::is_same_v<A, float>) {
+    return unary_near<Fn, cos_near_fn, round>;
   } else if constexpr (std::is_invocable_v<Fn, A>) {
     return unary<Fn, round, A>;
   } else {

@@ -50,6 +50,12 @@ void uniforms(const uint32_t* w, C* u) {
   }
 }
 
+// Angles are below 2 pi.
+float cos_of(float x) { return scalar::cos_near(x); }
+float sin_of(float x) { return scalar::sin_near(x); }
+double cos_of(double x) { return scalar::cos(x); }
+double sin_of(double x) { return scalar::sin(x); }
+
 }  // namespace
 
 void random_bits(Context& ctx, uint32_t* out, int64_t n, Philox p) {
@@ -83,8 +89,8 @@ void random_normal(Context& ctx, DType type, void* out, int64_t n, Philox p) {
       uniforms(w, u);
       for (int i = 0; i < pairs; ++i) radius[i] = scalar::normal_radius(u[2 * i]);
       for (int i = 0; i < pairs; ++i) angle[i] = scalar::normal_angle(u[2 * i + 1]);
-      for (int i = 0; i < pairs; ++i) c[i] = radius[i] * scalar::cos(angle[i]);
-      for (int i = 0; i < pairs; ++i) s[i] = radius[i] * scalar::sin(angle[i]);
+      for (int i = 0; i < pairs; ++i) c[i] = radius[i] * cos_of(angle[i]);
+      for (int i = 0; i < pairs; ++i) s[i] = radius[i] * sin_of(angle[i]);
       for (int i = 0; i < pairs; ++i) {
         z[2 * i] = c[i];
         z[2 * i + 1] = s[i];

@@ -52,6 +52,14 @@ TEST(Scalar, UnitsOfTheLastPlace) {
   EXPECT_LE(worst(scalar::rsqrt<float>, rsqrt, 1e-38f, max), 1.5);
 }
 
+TEST(Scalar, NearAnglesGiveTheSameBits) {
+  for (uint32_t u = 0; u < scalar::bit_cast<uint32_t>(scalar::kNear); u += 997) {
+    float x = scalar::bit_cast<float>(u);
+    ASSERT_EQ(scalar::bit_cast<uint32_t>(scalar::sin(x)), scalar::bit_cast<uint32_t>(scalar::sin_near(x))) << x;
+    ASSERT_EQ(scalar::bit_cast<uint32_t>(scalar::cos(-x)), scalar::bit_cast<uint32_t>(scalar::cos_near(-x))) << x;
+  }
+}
+
 TEST(Scalar, Pow) {
   std::mt19937 rng(7);
   std::uniform_real_distribution<float> power(-20, 20), base(-45, 45);
