@@ -27,13 +27,13 @@ double cost(const Matmul& x, bool turned, int64_t width) {
 }
 
 // Cuts C into at most `threads` rectangles so that the slowest part, its packing included, is quickest.
-Grid choose_grid(int64_t m, int64_t n, int64_t width, int64_t threads) {
+Grid choose_grid(int64_t m, int64_t n, int64_t unit_m, int64_t unit_n, int64_t threads) {
   Grid best{1, 1, m, n};
   double best_cost = 0;
   for (int64_t rows = 1; rows <= threads; ++rows) {
     int64_t columns = threads / rows;
-    int64_t pm = std::min(m, round_up(ceil_div(m, rows), width)),
-            pn = std::min(n, round_up(ceil_div(n, columns), width));
+    int64_t pm = std::min(m, round_up(ceil_div(m, rows), unit_m)),
+            pn = std::min(n, round_up(ceil_div(n, columns), unit_n));
     double parts = static_cast<double>(pm) * static_cast<double>(pn) + 8.0 * static_cast<double>(pm + pn);
     if (rows == 1 || parts < best_cost) {
       best = {ceil_div(m, pm), ceil_div(n, pn), pm, pn};
@@ -204,7 +204,7 @@ void matmul_as(Context& ctx, const Matmul& x) {
   bool turn = cost(x, true, W) < cost(x, false, W);
   double work = static_cast<double>(x.m) * static_cast<double>(x.n) * static_cast<double>(x.k);
   int64_t threads = work * static_cast<double>(x.batch) < 131072 ? 1 : ctx.threads();
-  Grid grid = choose_grid(x.m, x.n, kMaxTileVectors * W, x.batch >= threads ? 1 : threads);
+  Grid grid = choose_grid(x.m, x.n, turn ? W : 4, turn ? 4 : W, x.batch >= threads ? 1 : threads);
   Sizes sizes = sizes_for<T, S>(x, grid, turn);
   int64_t parts = grid.rows * grid.columns, jobs = x.batch * parts, tasks = std::min(jobs, threads);
   auto* scratch = static_cast<T*>(ctx.scratch(static_cast<size_t>(sizes.total() * tasks) * sizeof(T)));
