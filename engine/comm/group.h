@@ -1,5 +1,6 @@
 // The ranks of a communicator as an algorithm sees them.
 #pragma once
+#include <cstring>
 #include <memory>
 #include <span>
 #include <vector>
@@ -61,6 +62,11 @@ inline int pending(std::span<Request> requests) {
     if (const int peer = r.pending(); peer != kReady) return peer;
   }
   return kReady;
+}
+
+// memmove, but nothing to copy may lie nowhere.
+inline void copy_bytes(void* to, const void* from, size_t bytes) {
+  if (bytes > 0) std::memmove(to, from, bytes);
 }
 
 inline std::unique_ptr<std::byte[]> scratch(size_t bytes) { return std::make_unique_for_overwrite<std::byte[]>(bytes); }

@@ -126,7 +126,7 @@ double as_double(const std::byte* at, DType type) {
 
 // Bitwise; algorithms that sum in another order may differ by rounding, in floating sums only.
 void compare(const void* got, const Bytes& expected, DType type, ReduceOp op, bool bitwise, const std::string& what) {
-  if (std::memcmp(got, expected.data(), expected.size()) == 0) return;
+  if (expected.empty() || std::memcmp(got, expected.data(), expected.size()) == 0) return;
   require(!bitwise && is_floating(type) && op == ReduceOp::sum, what + ": the bits differ");
   const double unit = type == DType::bf16 ? 1.0 / 32 : type == DType::f32 ? 1e-6 : 1e-14;
   for (size_t i = 0; i < expected.size() / size_of(type); ++i) {

@@ -1,5 +1,4 @@
 // Over shared memory every rank copies the others' chunks out of their memory.
-#include <cstring>
 
 #include "engine/comm/group.h"
 
@@ -14,11 +13,11 @@ Task run(Group& group, Call call) {
   co_await until([&] { return shared.slot_busy(); });
   const bool small = bytes <= kInline;  // a copy in the slot needs no second agreement
   small ? shared.post_inline(call.in, bytes) : shared.post(call.in, bytes);
-  std::memmove(out + bytes * rank, call.in, bytes);
+  copy_bytes(out + bytes * rank, call.in, bytes);
   co_await until([&] { return shared.unposted(); });
   for (int step = 1; step < size; ++step) {
     const int from = (rank + step) % size;
-    std::memcpy(out + bytes * from, shared.at(from), bytes);
+    copy_bytes(out + bytes * from, shared.at(from), bytes);
   }
   if (small) co_return;
   shared.finish(1);

@@ -1,5 +1,4 @@
 // One round of messages: everybody sends its chunk to everybody.
-#include <cstring>
 
 #include "engine/comm/group.h"
 
@@ -11,7 +10,7 @@ Task run(Group& group, Call call) {
   const size_t bytes = call.bytes();
   std::byte* const out = static_cast<std::byte*>(call.out);
   Messages messages(group, call);
-  std::memmove(out + bytes * rank, call.in, bytes);
+  copy_bytes(out + bytes * rank, call.in, bytes);
   std::vector<Request> requests;
   for (int step = 1; step < size; ++step) {
     const int from = (rank + size - step) % size;

@@ -1,5 +1,4 @@
 // Every chunk travels the ring.
-#include <cstring>
 
 #include "engine/comm/group.h"
 
@@ -12,7 +11,7 @@ Task run(Group& group, Call call) {
   const size_t bytes = call.bytes();
   std::byte* const out = static_cast<std::byte*>(call.out);
   Messages messages(group, call);
-  std::memmove(out + bytes * rank, call.in, bytes);
+  copy_bytes(out + bytes * rank, call.in, bytes);
   for (int step = 0; step < size - 1; ++step) {
     const int have = (rank + size - step) % size, get = (have + size - 1) % size;
     Request requests[] = {messages.receive(previous, out + bytes * get, bytes),

@@ -3,7 +3,6 @@
 // late; who computes a block does not change its bits.
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "engine/comm/group.h"
 #include "engine/comm/reduce.h"
@@ -87,7 +86,7 @@ Task run(Group& group, Call call) {
     }
     return shared.unfinished(blocks.total());
   });
-  if (shared.staged()) std::memcpy(call.out, shared.at(group.rank()), call.bytes());
+  if (shared.staged()) copy_bytes(call.out, shared.at(group.rank()), call.bytes());
 }
 
 const char* refusal(const Group& group, const Call&) {

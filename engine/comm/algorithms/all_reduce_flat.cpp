@@ -1,6 +1,5 @@
 // One agreement instead of two: everybody shows a copy of its data, and reduces all of it itself.
 #include <array>
-#include <cstring>
 
 #include "engine/comm/group.h"
 #include "engine/comm/reduce.h"

@@ -1,6 +1,5 @@
 // Up the fixed tree to rank 0 and down again: 2 log2 N messages of everything, for any number of ranks.
 #include <bit>
-#include <cstring>
 
 #include "engine/comm/group.h"
 #include "engine/comm/reduce.h"
@@ -27,7 +26,7 @@ Task run(Group& group, Call call) {
     Request received = messages.receive(rank - distance, theirs.get(), call.bytes());
     co_await until([&] { return sent.pending(); });
     co_await until([&] { return received.pending(); });
-    std::memcpy(call.out, theirs.get(), call.bytes());
+    copy_bytes(call.out, theirs.get(), call.bytes());
   }
   for (distance /= 2; distance > 0; distance /= 2) {
     if (rank + distance >= size) continue;

@@ -1,5 +1,4 @@
 // Over shared memory the root shows its data and everybody copies it.
-#include <cstring>
 
 #include "engine/comm/group.h"
 
@@ -17,7 +16,7 @@ Task run(Group& group, Call call) {
     small ? shared.post_inline(call.in, call.bytes()) : shared.post(call.in, call.bytes());
   }
   co_await until([&] { return shared.unposted(); });
-  if (!root) std::memcpy(call.out, shared.at(call.root), call.bytes());
+  if (!root) copy_bytes(call.out, shared.at(call.root), call.bytes());
   if (small) co_return;
   shared.finish(1);
   shared.publish();

@@ -1,5 +1,4 @@
 // Partial sums travel the ring and end at the owner of their chunk. The order of a sum depends on the chunk.
-#include <cstring>
 #include <utility>
 
 #include "engine/comm/group.h"
@@ -15,7 +14,7 @@ Task run(Group& group, Call call) {
   const size_t bytes = call.bytes();
   auto outgoing = scratch(bytes), incoming = scratch(bytes);
   Messages messages(group, call);
-  if (size > 1) std::memcpy(outgoing.get(), data + bytes * previous, bytes);
+  if (size > 1) copy_bytes(outgoing.get(), data + bytes * previous, bytes);
   for (int step = 1; step < size; ++step) {
     Request requests[] = {messages.receive(previous, incoming.get(), bytes),
                           messages.send(next, outgoing.get(), bytes)};
@@ -26,7 +25,7 @@ Task run(Group& group, Call call) {
     reduce_tree(call.type, call.op, target, terms, call.count);
     std::swap(outgoing, incoming);
   }
-  if (size == 1) std::memmove(call.out, call.in, bytes);
+  if (size == 1) copy_bytes(call.out, call.in, bytes);
 }
 
 const char* refusal(const Group&, const Call&) { return nullptr; }
