@@ -24,7 +24,7 @@ using namespace ds::coordinator;
 
 struct Flags {
   std::string listen = "127.0.0.1:7070";
-  std::string http = "127.0.0.1:0";
+  std::string http = "127.0.0.1:7071";
   std::string data = "ds-data";
   std::string ready_file;
   std::string log_level = "info";
@@ -56,6 +56,7 @@ int run(const Flags& flags) {
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
+  if (!flags.ready_file.empty()) std::remove(flags.ready_file.c_str());  // of an earlier run
   absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::open(flags.data);
   if (!daemon.ok()) return fail(daemon.status());
   auto jobs = make_job_service(**daemon);

@@ -51,6 +51,9 @@ void Meters::committed(int events, absl::Duration fsync) {
 void Meters::trained(const v1::MetricsBatch& batch) {
   absl::MutexLock lock(&mutex_);
   Training& training = training_[batch.job()];
+  const std::pair<int64_t, int64_t> number(batch.generation(), batch.sequence());
+  if (number <= training.last) return;
+  training.last = number;
   for (const v1::MetricRecord& record : batch.records()) {
     if (record.kind() != "train") continue;
     training.samples += static_cast<double>(record.samples());

@@ -30,6 +30,7 @@ class Meters {
   struct Training {
     double samples = 0, step_seconds = 0;
     uint64_t steps = 0;
+    std::pair<int64_t, int64_t> last = {0, 0};  // generation and sequence: a batch may come again
   };
   void add_jobs(const State& state, std::vector<prometheus::MetricFamily>& families)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

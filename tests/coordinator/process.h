@@ -108,10 +108,11 @@ class Coordinator {
     return response.id();
   }
   static v1::JobSpec spec(int ranks) {
+    const std::string n = std::to_string(ranks), batch = std::to_string(32 * ranks);
     auto spec = spec::parse_job(
         "{name: t, model: {family: mlp, hidden: [8]}, data: {dataset: fashion_mnist}, "
-        "train: {epochs: 1, batch_size: 64}, strategy: {data_parallel: " +
-        std::to_string(ranks) + "}}");
+        "train: {epochs: 1, batch_size: " +
+        batch + "}, strategy: {data_parallel: " + n + "}}");
     EXPECT_TRUE(spec.ok()) << spec.status();
     return *spec;
   }

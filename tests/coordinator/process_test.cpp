@@ -206,6 +206,8 @@ TEST(Process, AWorkersRanksSurviveACoordinatorKill) {
   // The HTTP port tells the same.
   EXPECT_THAT(http_get(coordinator.http(), "/"), HasSubstr("<h1>DeepSeek</h1>"));
   EXPECT_THAT(http_get(coordinator.http(), "/metrics"), HasSubstr("ds_jobs{state=\"SUCCEEDED\"} 1"));
+  // Sent again or not, a step counts once; the process that counted step 1 first was killed.
+  EXPECT_THAT(http_get(coordinator.http(), "/metrics"), HasSubstr("ds_job_samples_total{job=\"" + id + "\"} 192"));
   EXPECT_THAT(http_get(coordinator.http(), "/metrics"), HasSubstr("ds_worker_heartbeat_age_seconds{worker=\"w1\"}"));
   const auto page = nlohmann::json::parse(http_get(coordinator.http(), "/api/jobs"));
   EXPECT_EQ(page["jobs"][0]["id"], id);
@@ -256,6 +258,28 @@ TEST(Process, AWorkerWhoseStreamBreaksIsLostSoonAndItsJobMoves) {
   EXPECT_TRUE(coordinator.reaches(id, v1::RECOVERING));
   EXPECT_THAT(coordinator.get(id).reason(), HasSubstr("silent"));
   EXPECT_FALSE(second.ending().ok());
+}
+
+TEST(Process, AGangOverManyWorkersMeetsAndEnds) {
+  constexpr int kWorkers = 48;
+  Coordinator coordinator;
+  std::vector<std::unique_ptr<FakeWorker>> workers;
+  for (int w = 0; w < kWorkers; ++w) {
+    workers.push_back(std::make_unique<FakeWorker>(coordinator, "w" + std::to_string(w), 1));
+  }
+  for (auto& worker : workers) EXPECT_TRUE(worker->next([](auto& m) { return m.has_registered(); }).has_registered());
+  const std::string id = coordinator.submit(kWorkers);
+  std::vector<int> rank_of;
+  for (auto& worker : workers) {
+    rank_of.push_back(worker->next([](auto& m) { return m.has_start(); }).start().rank());
+    worker->report(FakeWorker::executor(id, 1, rank_of.back(), v1::RANK_READY));
+  }
+  EXPECT_EQ(std::set<int>(rank_of.begin(), rank_of.end()).size(), static_cast<size_t>(kWorkers));
+  for (int w = 0; w < kWorkers; ++w) {
+    EXPECT_EQ(workers[w]->next([](auto& m) { return m.has_meet(); }).meet().addresses_size(), kWorkers);
+    workers[w]->report(FakeWorker::executor(id, 1, rank_of[w], v1::RANK_EXITED));
+  }
+  EXPECT_TRUE(coordinator.reaches(id, v1::SUCCEEDED));
 }
 
 TEST(Process, AnOlderExecutorOfAReturningWorkerIsStopped) {
