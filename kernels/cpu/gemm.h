@@ -89,7 +89,8 @@ class GemmRun {
     if (!in_place_) pack_r(i, mc, p, kc);
     for (int64_t q = 0; q < nc;) {
       int64_t vectors = panel_vectors(nc - q), width = vectors * W;
-      panel(i, mc, p, kc, j + q, std::min(width, nc - q), vectors, g_.buffer_v + q * kc);
+      T* packed = g_.m <= height_ ? g_.buffer_v : g_.buffer_v + q * kc;  // nobody comes back for one tile's panels
+      panel(i, mc, p, kc, j + q, std::min(width, nc - q), vectors, packed);
       q += width;
     }
   }
@@ -117,11 +118,7 @@ class GemmRun {
       if (i == 0 && r == 0 && straight) {
         t.b = reinterpret_cast<const T*>(from);
         t.b_step = g_.v_step;
-        if (rows == g_.m) {
-          gemm_tile_for<T, Rows::read>(rows, vectors)(t);
-        } else {
-          gemm_tile_for<T, Rows::copy>(rows, vectors)(t);
-        }
+        gemm_tile_for<T, Rows::copy>(rows, vectors)(t);
         t.b = packed;
         t.b_step = width;
       } else {

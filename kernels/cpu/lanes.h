@@ -92,7 +92,7 @@ inline T fold_lanes(T* lane, Op op) {
 
 // One chunk. get.operator()<X>(i) gives elements i, i + 1, ... as an X: T, or a Vec of it.
 template <class T, class Get, class Op>
-inline T reduce_chunk(int64_t n, const Get& get, Op op) {
+__attribute__((noinline)) T reduce_chunk(int64_t n, const Get& get, Op op) {
   constexpr int width = kWidth<T>, vectors = kLanes / width;
   alignas(64) T lane[kLanes];
   std::fill_n(lane, kLanes, Op::identity);
@@ -111,7 +111,7 @@ inline T reduce_chunk(int64_t n, const Get& get, Op op) {
 }
 
 template <class T, class Get, class Op>
-inline T reduce_run(int64_t n, const Get& get, Op op) {
+T reduce_run(int64_t n, const Get& get, Op op) {
   if (n <= kChunk) return reduce_chunk<T>(n, get, op);
   alignas(64) T lane[kLanes];
   std::fill_n(lane, kLanes, Op::identity);
@@ -123,22 +123,26 @@ inline T reduce_run(int64_t n, const Get& get, Op op) {
   return fold_lanes(lane, op);
 }
 
-// Over contiguous memory of T, in Compute<T>.
-template <class T, class Op>
-inline Compute<T> reduce_array(int64_t n, const T* x, Op op) {
+// Over contiguous memory of T, in Compute<T>; one copy of each, for the compiler's sake.
+template <class Op, class T>
+__attribute__((noinline)) Compute<T> reduce_array(int64_t n, const T* x) {
   auto get = [x]<class X>(int64_t i) { return load_as<X>(x + i); };
-  return reduce_run<Compute<T>>(n, get, op);
+  return reduce_run<Compute<T>>(n, get, Op());
 }
 template <class T>
 inline Compute<T> sum_array(int64_t n, const T* x) {
-  return reduce_array(n, x, Sum<Compute<T>>());
+  return reduce_array<Sum<Compute<T>>>(n, x);
 }
 template <class T>
 inline Compute<T> max_array(int64_t n, const T* x) {
-  return reduce_array(n, x, Max<Compute<T>>());
+  return reduce_array<Max<Compute<T>>>(n, x);
 }
 template <class T>
-inline Compute<T> dot_arrays(int64_t n, const T* x, const T* y) {
+inline Compute<T> min_array(int64_t n, const T* x) {
+  return reduce_array<Min<Compute<T>>>(n, x);
+}
+template <class T>
+__attribute__((noinline)) Compute<T> dot_arrays(int64_t n, const T* x, const T* y) {
   auto get = [x, y]<class X>(int64_t i) { return load_as<X>(x + i) * load_as<X>(y + i); };
   return reduce_run<Compute<T>>(n, get, Sum<Compute<T>>());
 }

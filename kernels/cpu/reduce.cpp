@@ -11,12 +11,6 @@ constexpr int64_t kRows = 256;
 constexpr int64_t kColumns = 256;  // a task's share of a column reduction: a few cache lines of each row
 constexpr int64_t kGrain = 16384;
 
-// any and all on bytes that are 0 or 1, and what sum, max, min and prod are for bool.
-struct Any : Max<uint8_t> {};
-struct All : Min<uint8_t> {
-  static constexpr uint8_t identity = 1;
-};
-
 // inner == 1: `outer` rows of `middle`.
 template <class T, class R, class Get, class Op, class Put>
 void reduce_rows(Context& ctx, int64_t outer, int64_t middle, Get get, Op op, Put put) {
@@ -111,7 +105,7 @@ void reduce_columns(Context& ctx, int64_t outer, int64_t middle, int64_t inner, 
 }
 
 template <class T, class R, class Get, class Op, class Put>
-void reduce_all(Context& ctx, int64_t outer, int64_t middle, int64_t inner, Get get, Op op, Put put) {
+void reduce_tree(Context& ctx, int64_t outer, int64_t middle, int64_t inner, Get get, Op op, Put put) {
   if (outer * inner == 0) return;
   if (middle == 0) {
     for (int64_t i = 0; i < outer * inner; ++i) put(i, Op::identity);
@@ -123,49 +117,80 @@ void reduce_all(Context& ctx, int64_t outer, int64_t middle, int64_t inner, Get 
 }
 
 template <class T, class Op>
-void reduce_as(Context& ctx, void* out, const void* in, int64_t outer, int64_t middle, int64_t inner, Op op) {
+void reduce_floats(Context& ctx, void* out, const void* in, int64_t outer, int64_t middle, int64_t inner, Op op) {
   auto* x = static_cast<const T*>(in);
   auto* y = static_cast<T*>(out);
   auto get = [x]<class X>(int64_t i) { return load_as<X>(x + i); };
-  reduce_all<T, Compute<T>>(ctx, outer, middle, inner, get, op, [y](int64_t i, Compute<T> v) { y[i] = store<T>(v); });
+  reduce_tree<T, Compute<T>>(ctx, outer, middle, inner, get, op, [y](int64_t i, Compute<T> v) { y[i] = store<T>(v); });
 }
 
-// any/all of T, through bytes that are 1 where x != 0.
-template <class T, class Op>
-void reduce_truth(Context& ctx, void* out, const void* in, int64_t outer, int64_t middle, int64_t inner, Op op) {
-  auto* x = static_cast<const T*>(in);
-  auto* y = static_cast<uint8_t*>(out);
-  auto get = [x]<class X>(int64_t i) {
-    if constexpr (std::is_same_v<X, uint8_t>) {
-      return static_cast<uint8_t>(load(x[i]) != 0);
-    } else {
-      uint8_t truth[sizeof(X)];
-      for (size_t l = 0; l < sizeof(X); ++l) truth[l] = load(x[i + static_cast<int64_t>(l)]) != 0;
-      return load_as<X>(truth);
-    }
+// What is exact in any order needs no tree: integers, and any and all, which read R = (x != 0).
+template <class T, class R, class Op>
+void reduce_exact(Context& ctx, R* out, const T* in, int64_t outer, int64_t middle, int64_t inner, Op op) {
+  int64_t blocks = ceil_div(inner, kColumns), work = std::max<int64_t>(1, middle * std::min(kColumns, inner));
+  auto read = [in](int64_t i) {
+    if constexpr (std::is_same_v<R, bool>) return load(in[i]) != 0;
+    return static_cast<R>(load(in[i]));
   };
-  reduce_all<T, uint8_t>(ctx, outer, middle, inner, get, op, [y](int64_t i, uint8_t v) { y[i] = v; });
+  ctx.parallel_for(outer * blocks, std::max<int64_t>(1, kGrain / work), [&](int64_t first, int64_t last) {
+    R acc[kColumns];
+    for (int64_t t = first; t < last; ++t) {
+      int64_t o = t / blocks, j = t % blocks * kColumns, columns = std::min(kColumns, inner - j);
+      std::fill_n(acc, columns, Op::identity);
+      for (int64_t m = 0; m < middle && inner == 1; ++m) acc[0] = op(acc[0], read(o * middle + m));
+      for (int64_t m = 0; m < middle && inner > 1; ++m) {
+        int64_t row = (o * middle + m) * inner + j;
+        for (int64_t c = 0; c < columns; ++c) acc[c] = op(acc[c], read(row + c));
+      }
+      std::copy_n(acc, columns, out + o * inner + j);
+    }
+  });
+}
+
+struct Any {
+  static constexpr bool identity = false;
+  bool operator()(bool a, bool b) const { return a | b; }
+};
+struct All {
+  static constexpr bool identity = true;
+  bool operator()(bool a, bool b) const { return a & b; }
+};
+
+// Sum and product wrap around, in unsigned arithmetic.
+template <class T, class Op>
+void reduce_integers(Context& ctx, void* out, const void* in, int64_t outer, int64_t middle, int64_t inner, Op op) {
+  reduce_exact(ctx, static_cast<T*>(out), static_cast<const T*>(in), outer, middle, inner, op);
+}
+
+template <class T>
+void reduce_type(Context& ctx, Reduce op, void* out, const void* in, int64_t outer, int64_t middle, int64_t inner) {
+  using C = Compute<T>;
+  auto* x = static_cast<const T*>(in);
+  auto* truth = static_cast<bool*>(out);
+  bool same = std::is_same_v<T, bool>;  // for which sum and max are any, product and min are all
+  if (op == Reduce::any || (same && (op == Reduce::sum || op == Reduce::max))) {
+    return reduce_exact(ctx, truth, x, outer, middle, inner, Any());
+  }
+  if (op == Reduce::all || same) return reduce_exact(ctx, truth, x, outer, middle, inner, All());
+  if constexpr (scalar::Float<C>) {
+    if (op == Reduce::sum) return reduce_floats<T>(ctx, out, in, outer, middle, inner, Sum<C>());
+    if (op == Reduce::prod) return reduce_floats<T>(ctx, out, in, outer, middle, inner, Product<C>());
+    if (op == Reduce::max) return reduce_floats<T>(ctx, out, in, outer, middle, inner, Max<C>());
+    return reduce_floats<T>(ctx, out, in, outer, middle, inner, Min<C>());
+  } else if constexpr (!std::is_same_v<T, bool>) {
+    using U = std::make_unsigned_t<T>;
+    if (op == Reduce::sum) return reduce_integers<U>(ctx, out, in, outer, middle, inner, Sum<U>());
+    if (op == Reduce::prod) return reduce_integers<U>(ctx, out, in, outer, middle, inner, Product<U>());
+    if (op == Reduce::max) return reduce_integers<T>(ctx, out, in, outer, middle, inner, Max<T>());
+    return reduce_integers<T>(ctx, out, in, outer, middle, inner, Min<T>());
+  }
 }
 
 }  // namespace
 
 void reduce(Context& ctx, Reduce op, DType type, void* out, const void* in, int64_t outer, int64_t middle,
             int64_t inner) {
-  visit(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    if (op == Reduce::any) return reduce_truth<T>(ctx, out, in, outer, middle, inner, Any());
-    if (op == Reduce::all) return reduce_truth<T>(ctx, out, in, outer, middle, inner, All());
-    if constexpr (std::is_same_v<T, bool>) {
-      if (op == Reduce::sum || op == Reduce::max) return reduce_truth<T>(ctx, out, in, outer, middle, inner, Any());
-      return reduce_truth<T>(ctx, out, in, outer, middle, inner, All());
-    } else {
-      if (op == Reduce::sum) return reduce_as<T>(ctx, out, in, outer, middle, inner, Sum<C>());
-      if (op == Reduce::prod) return reduce_as<T>(ctx, out, in, outer, middle, inner, Product<C>());
-      if (op == Reduce::max) return reduce_as<T>(ctx, out, in, outer, middle, inner, Max<C>());
-      return reduce_as<T>(ctx, out, in, outer, middle, inner, Min<C>());
-    }
-  });
+  visit(type, [&](auto tag) { reduce_type<typename decltype(tag)::type>(ctx, op, out, in, outer, middle, inner); });
 }
 
 namespace {
@@ -187,7 +212,12 @@ int64_t arg_of_row(const T* x, int64_t n) {
   if constexpr (std::is_same_v<T, bool>) {
     return std::max<int64_t>(0, (std::find(x, x + n, largest) - x) % n);
   } else {
-    C best = largest ? reduce_array(n, x, Max<C>()) : reduce_array(n, x, Min<C>());
+    C best = load(x[0]);
+    if constexpr (scalar::Float<C>) {
+      best = largest ? max_array(n, x) : min_array(n, x);
+    } else {
+      for (int64_t i = 1; i < n; ++i) best = largest ? std::max(best, x[i]) : std::min(best, x[i]);
+    }
     for (int64_t i = 0; i < n; ++i) {
       C v = load(x[i]);
       if (v == best || (best != best && v != v)) return i;
