@@ -63,8 +63,7 @@ void max_plane(const Pool2d& p, const T* in, T* out) {
 // corners [row][column].
 template <class T>
 struct Corners {
-  using S = Simd<T>;
-  typename S::V v[2][2];
+  typename Simd<T>::V v[2][2];
 };
 template <class T>
 Corners<T> corners_at(const T* a, const T* b, __m256i low, __m256i high) {
@@ -89,8 +88,8 @@ void max_halves(const Pool2d& p, const T* in, T* out) {
     for (int64_t oy = 0; oy < p.oh; ++oy) {
       const T *a = in + 2 * oy * p.w, *b = a + p.w;
       for_vectors<T>(p.ow, [&](int64_t i, __m256i windows, __m256i low, __m256i high) {
-        auto c = corners_at(a + 2 * i, b + 2 * i, low, high).v;
-        Simd<T>::store(out + oy * p.ow + i, windows, max(max(c[0][0], c[0][1]), max(c[1][0], c[1][1])));
+        Corners<T> c = corners_at(a + 2 * i, b + 2 * i, low, high);
+        Simd<T>::store(out + oy * p.ow + i, windows, max(max(c.v[0][0], c.v[0][1]), max(c.v[1][0], c.v[1][1])));
       });
     }
   } else {

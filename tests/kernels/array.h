@@ -23,7 +23,7 @@ inline const std::vector<DType> kFloats = {DType::f32, DType::f64, DType::bf16};
 
 class Array {
  public:
-  Array(DType type, size_t n) : type_(type), n_(n), bytes_((n + 16) * size_of(type), 0xab) {}
+  Array(DType type, size_t n) : type_(type), n_(n), bytes_(n * size_of(type) + kGuard, 0xab) {}
   Array(DType type, const std::vector<double>& values) : Array(type, values.size()) {
     for (size_t i = 0; i < n_; ++i) set(i, values[i]);
   }
@@ -66,6 +66,9 @@ class Array {
 #undef X
     }
   }
+
+  // Few enough that a vector read from the last element is caught by the address sanitizer.
+  static constexpr size_t kGuard = 3;
 
  private:
   template <class T>
