@@ -1,6 +1,9 @@
 #include "engine/ops/view.h"
 
+#include <algorithm>
+
 #include "engine/lazy/executor.h"
+#include "engine/lazy/node.h"
 
 namespace ds {
 namespace {
@@ -249,7 +252,14 @@ Tensor permute(const Tensor& x, const std::vector<int64_t>& dims) {
     seen[n] = true;
     order.push_back(n);
   }
-  return apply1<Permute>({x}, std::move(order));
+  // Permutations of permutations are one, or none: what they cancel to may be written where it is wanted.
+  const Node* n = x.node();
+  if (n->op && n->op->kind() == OpKind::Permute && !n->evaluated) {
+    const auto& before = static_cast<const Permute&>(*n->op).dims();
+    for (int64_t& d : order) d = before[d];
+    return permute(n->inputs[0], order);
+  }
+  return std::is_sorted(order.begin(), order.end()) ? x : apply1<Permute>({x}, std::move(order));
 }
 
 Tensor transpose(const Tensor& x, int64_t dim0, int64_t dim1) {

@@ -18,6 +18,7 @@ class Reshape final : public Primitive<OpKind::Reshape> {
 class Permute final : public Primitive<OpKind::Permute> {
  public:
   explicit Permute(std::vector<int64_t> dims) : dims_(std::move(dims)) {}
+  const std::vector<int64_t>& dims() const { return dims_; }
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;

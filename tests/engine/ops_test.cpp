@@ -122,6 +122,12 @@ TEST(Matmul, LinearWithBiasAndReluIsOneStep) {
   EXPECT_EQ(executor_stats().steps - before.steps, 2u);  // the transpose, and the product with its epilogue
 }
 
+TEST(Matmul, TheGradientOfALinearWeightIsContiguous) {
+  Tensor w = random_normal({4, 5}, 1).detach().set_requires_grad(true);
+  Tensor g = grad(sum(linear(random_normal({6, 5}, 2), w)), {&w, 1})[0].eval();
+  EXPECT_TRUE(g.value().contiguous(g.shape()));
+}
+
 TEST(Matmul, ErrorsNameBothShapes) {
   try {
     matmul(zeros({64, 784}), zeros({256, 10}));
