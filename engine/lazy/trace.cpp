@@ -66,10 +66,17 @@ class ShapeNumbers {
   std::vector<const Shape*> recent_;
 };
 
+// Extents of 1 are what broadcasting turns on: a bias of (1,) is not added as one of (n,) is.
+uint64_t ones_of(const Shape& s) {
+  uint64_t mask = 0;
+  for (int i = 0; i < s.rank(); ++i) mask |= static_cast<uint64_t>(s[i] == 1) << i;
+  return mask;
+}
+
 void add_outputs(const Node& n, ShapeNumbers& shapes, Hasher& h) {
   for (auto& o : n.outputs) {
     h.add(static_cast<uint64_t>(o.type.dtype) | static_cast<uint64_t>(o.type.shape.rank()) << 8 |
-          shapes.of(o.type.shape) << 16);
+          shapes.of(o.type.shape) << 16 | ones_of(o.type.shape) << 48);
   }
 }
 

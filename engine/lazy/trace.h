@@ -12,7 +12,8 @@ struct Trace {
   std::vector<Node*> nodes;   // unevaluated, inputs before users
   std::vector<Node*> leaves;  // evaluated inputs, in order of first use
   std::vector<uint8_t> keep;  // by node: a root, or held by a handle outside the trace
-  uint64_t hash[2] = {0, 0};  // ops, topology, dtypes, ranks, which shapes are equal, `keep`; no extents
+  uint64_t hash[2] = {0, 0};  // ops, topology, dtypes, ranks, which shapes are equal, which extents are 1,
+                              // `keep`; no other extents
 };
 
 // Counts uses and marks nodes; the trace is valid until the next one is made.

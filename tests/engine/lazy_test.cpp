@@ -30,6 +30,20 @@ TEST(Plan, WhichShapesAreEqualIsPartOfTheStructure) {
   EXPECT_EQ(run({2, 3}, {3, 3}), 30);
 }
 
+// The epilogue of a product reads a bias of (n,); (1,) has the same rank and the same place in the trace.
+TEST(Plan, ABroadcastBiasIsNotPlannedAsAWholeOne) {
+  clear_plan_cache();
+  Tensor x = contiguous(ones({2, 3})).eval(), w = contiguous(ones({3, 4})).eval();
+  Tensor whole = Tensor::from<float>({1, 2, 3, 4}, {4}), single = Tensor::from<float>({5}, {1});
+  auto run = [&](const Tensor& bias) { return (matmul(x, w) + bias).to_vector<float>(); };
+  EXPECT_EQ(run(whole), (std::vector<float>{4, 5, 6, 7, 4, 5, 6, 7}));
+  EXPECT_EQ(run(single), (std::vector<float>{8, 8, 8, 8, 8, 8, 8, 8}));
+  Tensor image = contiguous(ones({1, 1, 2, 2})).eval(), filter = contiguous(ones({2, 1, 1, 1})).eval();
+  auto convolve = [&](const Tensor& bias) { return (conv2d(image, filter) + bias).to_vector<float>(); };
+  EXPECT_EQ(convolve(Tensor::from<float>({1, 2}, {1, 2, 1, 1})), (std::vector<float>{2, 2, 2, 2, 3, 3, 3, 3}));
+  EXPECT_EQ(convolve(Tensor::from<float>({1, 2}, {1, 1, 1, 2})), (std::vector<float>{2, 3, 2, 3, 2, 3, 2, 3}));
+}
+
 TEST(Executor, DeadNodesAreNotRunAndHeldOnesAreKept) {
   Tensor x = tensor(numbers(64, -1, 1, 1), {64}, DType::f32).eval();
   uint64_t before = executor_stats().nodes;
