@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <memory>
+#include <mutex>
 
 #include "engine/core/error.h"
 #include "engine/core/storage.h"
@@ -26,9 +27,14 @@ class CpuBackend final : public Backend {
   void to_host(void* host, const void* device, size_t bytes) override { std::memcpy(host, device, bytes); }
   void from_host(void* device, const void* host, size_t bytes) override { std::memcpy(device, host, bytes); }
   void synchronize() override {}
-  void resize(int n) { threads_ = std::make_unique<ThreadPool>(n); }
+  // Ranks that are threads of one process each ask for their number: the pool that a neighbour computes on stays.
+  void resize(int n) {
+    std::lock_guard lock(mutex_);
+    if (!threads_ || threads_->threads() != n) threads_ = std::make_unique<ThreadPool>(n);
+  }
 
  private:
+  std::mutex mutex_;
   Pool pool_;
   std::unique_ptr<ThreadPool> threads_;
 };

@@ -38,7 +38,8 @@ Backend& backend(Device);
 // backend/cuda.cpp, or no_cuda.cpp which throws: "this build has no CUDA".
 Backend& cuda_backend(int index);
 
-// Compute threads of the cpu device; default: the cores this process may run on.
+// Compute threads of the cpu device; default: the cores this process may run on. A change of the number must not meet a
+// computation under way in another thread; asking for the number there is changes nothing.
 void set_threads(int n);
 int threads();
 

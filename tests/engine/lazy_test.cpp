@@ -109,6 +109,12 @@ TEST(Executor, SeveralThreadsEvaluateAtOnce) {
   EXPECT_EQ(right, 200);
 }
 
+TEST(Executor, AskingForTheThreadsThereAreDisturbsNobody) {
+  const kernels::Context* before = &backend({}).context();
+  set_threads(threads());
+  EXPECT_EQ(&backend({}).context(), before) << "a rank in another thread may be computing on it";
+}
+
 TEST(Grad, SecondDerivativesAndAccumulation) {
   Tensor x = Tensor::from<double>({0.3, -1.2, 2.0}, {3}).set_requires_grad(true);
   Tensor y = sum(x * x * x + sin(x) * x);
