@@ -133,11 +133,15 @@ std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inp
   }
   auto node = make_ref<Node>();
   node->sequence = next_sequence.fetch_add(1, std::memory_order_relaxed);
-  for (Type& t : op->infer(types)) node->outputs.push_back({std::move(t), {}});
+  bool floating = false;  // indices and truths have no gradient: they must not hold on to what they came from
+  for (Type& t : op->infer(types)) {
+    floating |= is_floating(t.dtype);
+    node->outputs.push_back({std::move(t), {}});
+  }
   node->op = std::move(op);
   node->inputs = std::move(inputs);
   node->device = device;
-  node->requires_grad = grad && !no_grad;
+  node->requires_grad = grad && floating && !no_grad;
   std::vector<Tensor> out;
   for (size_t i = 0; i < node->outputs.size(); ++i) out.emplace_back(node, static_cast<int>(i));
   return out;

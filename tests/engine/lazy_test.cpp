@@ -133,6 +133,16 @@ TEST(Grad, LookingAtTheLossFirstChangesNothing) {
   EXPECT_NEAR(grad(loss, {&x, 1})[0].to_vector<float>()[1], std::exp(2), 1e-5);
 }
 
+TEST(Grad, IndicesAndTruthsDoNotHoldTheGraph) {
+  Tensor x = Tensor::from<float>({1, 3, 2}, {3}).set_requires_grad(true);
+  Tensor best = argmax(x * 2.0, 0), positive = less(like(x, 0), x);
+  EXPECT_FALSE(best.requires_grad());
+  EXPECT_FALSE(positive.requires_grad());
+  EXPECT_EQ(best.item<int64_t>(), 1);
+  EXPECT_TRUE(best.node()->inputs.empty());
+  EXPECT_EQ(grad(sum(where(positive, x * x, x)), {&x, 1})[0].to_vector<float>(), (std::vector<float>{2, 6, 4}));
+}
+
 TEST(Grad, ErrorsSayWhatIsMissing) {
   Tensor x = ones({2}), y = ones({2});
   EXPECT_THROW(grad(sum(x), {&x, 1}), Error);
