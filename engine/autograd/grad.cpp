@@ -10,6 +10,10 @@
 namespace ds {
 namespace {
 
+void check_unspent(const Tensor& t) {
+  if (t.node() && t.node()->spent) fail("grad", "the graph was used up by an earlier grad; give that one retain_graph");
+}
+
 // The nodes that output depends on through gradients, latest first: users before their inputs.
 std::vector<Node*> differentiable(const Tensor& output) {
   std::vector<Node*> order, stack{output.node()};
@@ -18,11 +22,13 @@ std::vector<Node*> differentiable(const Tensor& output) {
     Node* n = stack.back();
     stack.pop_back();
     order.push_back(n);
-    for (const Tensor& input : n->inputs)
+    for (const Tensor& input : n->inputs) {
+      check_unspent(input);
       if (input.requires_grad() && !seen[input.node()]) {
         seen[input.node()] = true;
         stack.push_back(input.node());
       }
+    }
   }
   std::sort(order.begin(), order.end(), [](Node* a, Node* b) { return a->sequence > b->sequence; });
   return order;
@@ -55,9 +61,22 @@ void backward(Node* n, Gradients& gradients) {
     if (in[i] && n->inputs[i].requires_grad()) gradients.add(n->inputs[i], in[i]);
 }
 
+// From the inputs up, so that whatever goes was seen before. What has its value already lets go here, the rest as it
+// runs.
+void release(const std::vector<Node*>& nodes) {
+  for (size_t i = nodes.size(); i-- > 0;) {
+    Node* n = nodes[i];
+    if (!n->op) continue;
+    n->requires_grad = false;
+    n->spent = true;
+    if (n->evaluated) n->detach();
+  }
+}
+
 }  // namespace
 
 std::vector<Tensor> grad(const Tensor& output, std::span<const Tensor> inputs, const GradOptions& o) {
+  check_unspent(output);
   if (!output.requires_grad()) fail("grad", "the output does not depend on anything that requires a gradient");
   if (!o.grad_output && output.numel() != 1) fail("grad", "an output of ", output.type(), " needs a grad_output");
   if (o.grad_output && !(o.grad_output.type() == output.type()))
@@ -78,9 +97,7 @@ std::vector<Tensor> grad(const Tensor& output, std::span<const Tensor> inputs, c
     if (!t && !o.allow_unused) fail("grad", "the output does not depend on input ", i, ", ", inputs[i].type());
     result.push_back(std::move(t));
   }
-  if (!o.retain_graph && !o.create_graph)
-    for (Node* n : nodes)
-      if (n->op) n->requires_grad = false;
+  if (!o.retain_graph && !o.create_graph) release(nodes);
   return result;
 }
 

@@ -11,7 +11,8 @@ namespace ds {
 struct GradOptions {
   Tensor grad_output = {};    // seed, with output's type; empty: 1, and output must have one element
   bool create_graph = false;  // gradients can be differentiated again
-  bool retain_graph = false;  // the graph may be used once more; else its memory goes as it runs
+  bool retain_graph = false;  // the graph may be used once more; else its memory goes as it runs, and a second grad
+                              // over a part of it throws Error
   bool allow_unused = false;  // an input that output does not depend on gives an empty Tensor instead of an Error
 };
 

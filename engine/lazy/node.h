@@ -25,6 +25,7 @@ struct Node final : RefCounted {
   std::vector<Output> outputs;
   Device device;
   bool requires_grad = false;
+  bool spent = false;  // grad() used its graph up, or that of an input: what it depends on is no longer known
   bool evaluated = false;
   uint64_t sequence = 0;             // order of creation: the program's own order
   std::shared_ptr<Pending> pending;  // outputs are still under way

@@ -122,11 +122,12 @@ std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inp
   const char* name = op->info().name;
   std::vector<Type> types;
   types.reserve(inputs.size());
-  bool grad = false;
+  bool grad = false, spent = false;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) fail(name, "input ", i, " is an empty handle");
     types.push_back(inputs[i].type());
     grad |= inputs[i].requires_grad();
+    spent |= inputs[i].node()->spent;
     if (i == 0) device = inputs[0].device();
     if (!(inputs[i].device() == device))
       fail(name, "inputs are on different devices: ", device, " and ", inputs[i].device());
@@ -142,6 +143,7 @@ std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inp
   node->inputs = std::move(inputs);
   node->device = device;
   node->requires_grad = grad && floating && !no_grad;
+  node->spent = spent && floating && !no_grad;
   std::vector<Tensor> out;
   for (size_t i = 0; i < node->outputs.size(); ++i) out.emplace_back(node, static_cast<int>(i));
   return out;

@@ -143,6 +143,28 @@ TEST(Grad, IndicesAndTruthsDoNotHoldTheGraph) {
   EXPECT_EQ(grad(sum(where(positive, x * x, x)), {&x, 1})[0].to_vector<float>(), (std::vector<float>{2, 6, 4}));
 }
 
+TEST(Grad, AGraphThatWasLookedAtGoesAfterItsUse) {
+  Tensor x = Tensor::from<float>({1, 2}, {2}).set_requires_grad(true);
+  Tensor loss = sum(exp(x));
+  loss.eval();
+  EXPECT_FALSE(loss.node()->inputs.empty());
+  EXPECT_NEAR(grad(loss, {&x, 1})[0].to_vector<float>()[0], std::exp(1), 1e-5);
+  EXPECT_TRUE(loss.node()->inputs.empty()) << "a kept loss keeps every activation";
+  EXPECT_NEAR(loss.item<float>(), std::exp(1) + std::exp(2), 1e-5);
+}
+
+// Two losses over one trunk: the second must not lose the trunk's share in silence.
+TEST(Grad, AGraphThatWasUsedUpIsAnErrorNotHalfAGradient) {
+  Tensor x = Tensor::from<float>({1, 2}, {2}).set_requires_grad(true);
+  Tensor trunk = x * 3.0, first = sum(trunk), second = sum(trunk * trunk) + sum(x);
+  grad(first, {&x, 1}, {.retain_graph = true});
+  EXPECT_EQ(grad(second, {&x, 1}, {.retain_graph = true})[0].to_vector<float>(), (std::vector<float>{19, 37}));
+  grad(first, {&x, 1});
+  EXPECT_THROW(grad(second, {&x, 1}), Error);
+  EXPECT_THROW(grad(sum(trunk * 2.0) + sum(x), {&x, 1}), Error);
+  EXPECT_EQ(grad(sum(trunk.detach() * x), {&x, 1})[0].to_vector<float>(), (std::vector<float>{3, 6}));
+}
+
 TEST(Grad, ErrorsSayWhatIsMissing) {
   Tensor x = ones({2}), y = ones({2});
   EXPECT_THROW(grad(sum(x), {&x, 1}), Error);
