@@ -46,18 +46,19 @@ size_t Pool::size_class(size_t bytes) {
 void* Pool::allocate(size_t bytes) {
   size_t size = size_class(bytes);
   std::lock_guard lock(mutex_);
+  auto& list = free_[size];
+  void* p;
+  if (!list.empty()) {
+    ++stats_.hits;
+    p = list.back();
+    list.pop_back();
+  } else {
+    p = allocate_or_trim(size);  // may throw: nothing is counted before
+    stats_.reserved += size;
+  }
   ++stats_.allocations;
   stats_.in_use += size;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
-  auto& list = free_[size];
-  if (!list.empty()) {
-    ++stats_.hits;
-    void* p = list.back();
-    list.pop_back();
-    return p;
-  }
-  void* p = allocate_or_trim(size);
-  stats_.reserved += size;
   return p;
 }
 

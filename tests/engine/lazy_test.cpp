@@ -196,6 +196,8 @@ TEST(Pool, GivesCachedBlocksBackWhenTheSourceRunsOut) {
   void* p = pool.allocate(4096);
   EXPECT_EQ(pool.stats().reserved, 4096);
   EXPECT_THROW(pool.allocate(64), Error);
+  EXPECT_EQ(pool.stats().in_use, 4096) << "what was refused is not in use";
+  EXPECT_EQ(pool.stats().peak, 4096);
   pool.release(p, 4096);
 }
 
