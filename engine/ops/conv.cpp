@@ -156,7 +156,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 // when nobody else holds its result.
 Tensor max_pool2d(const Tensor& x, const Pool2dOptions& o) {
   const Node* n = x.node();
-  bool behind = n && n->op && n->op->kind() == OpKind::Relu && !n->evaluated && n->use_count() == 1;
+  bool behind = n && n->op && n->op->kind() == OpKind::Relu && !n->evaluated && n->use_count() == 1 &&
+                n->requires_grad == n->inputs[0].requires_grad();  // a relu outside of autograd stays outside
   return behind ? relu(apply1<MaxPool2dOp>({n->inputs[0]}, o)) : apply1<MaxPool2dOp>({x}, o);
 }
 

@@ -220,6 +220,16 @@ TEST(Pool2d, ReluGoesBehindTheMaximumWithoutATrace) {
   EXPECT_EQ(max_pool2d(relu(x)).node()->op->kind(), OpKind::Relu);
 }
 
+TEST(Pool2d, AReluOutsideOfAutogradStaysOutside) {
+  Tensor x = contiguous(ones({1, 1, 2, 2})).detach().set_requires_grad(true), y;
+  {
+    NoGrad off;
+    y = relu(x);
+  }
+  y = max_pool2d(y);
+  EXPECT_FALSE(y.requires_grad());
+}
+
 TEST(Normalize, SoftmaxAndLogSoftmax) {
   for (bool log : {false, true})
     check_op([&](auto& in) { return log ? log_softmax(in[0]) : softmax(in[0]); }, {{{3, 7}, -5, 5}},
