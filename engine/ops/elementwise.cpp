@@ -1,5 +1,7 @@
 #include "engine/ops/elementwise.h"
 
+#include <cmath>
+
 namespace ds {
 namespace {
 
@@ -103,6 +105,11 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
 
 Tensor cast(const Tensor& x, DType t) { return x.dtype() == t ? x : apply1<Cast>({x}, t); }
 Tensor like(const Tensor& x, double value) { return scalar(value, x.dtype(), x.device()); }
+Tensor beside(const Tensor& x, double value) {
+  DType t = x.dtype();
+  if (!is_floating(t) && value != std::trunc(value)) t = DType::f32;
+  return scalar(value, t == DType::boolean ? DType::i64 : t, x.device());
+}
 Tensor square(const Tensor& x) { return x * x; }
 Tensor silu(const Tensor& x) { return x * sigmoid(x); }
 Tensor gelu(const Tensor& x) { return x * 0.5 * (1.0 + erf(x * 0.70710678118654752)); }

@@ -36,10 +36,13 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 Tensor cast(const Tensor& x, DType);
 Tensor like(const Tensor& x, double value);  // a scalar of x's dtype and device
 inline Tensor operator-(const Tensor& x) { return neg(x); }
-#define DS_OPERATOR(op, name)                                                          \
-  inline Tensor operator op(const Tensor& a, const Tensor& b) { return name(a, b); }   \
-  inline Tensor operator op(const Tensor& a, double b) { return name(a, like(a, b)); } \
-  inline Tensor operator op(double a, const Tensor& b) { return name(like(b, a), b); }
+// A number beside x: of x's dtype, but float32 for a fraction beside integers, and int64 for a whole number beside
+// bool.
+Tensor beside(const Tensor& x, double value);
+#define DS_OPERATOR(op, name)                                                            \
+  inline Tensor operator op(const Tensor& a, const Tensor& b) { return name(a, b); }     \
+  inline Tensor operator op(const Tensor& a, double b) { return name(a, beside(a, b)); } \
+  inline Tensor operator op(double a, const Tensor& b) { return name(beside(b, a), b); }
 DS_OPERATOR(+, add)
 DS_OPERATOR(-, sub)
 DS_OPERATOR(*, mul)

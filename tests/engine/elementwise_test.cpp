@@ -59,6 +59,9 @@ TEST(Elementwise, PromotesDtypes) {
   EXPECT_EQ((i + u).dtype(), DType::i32);
   EXPECT_EQ((i + u).to_vector<int32_t>(), (std::vector<int32_t>{251, 4, 6}));
   EXPECT_EQ((i * 1.0).dtype(), DType::i32);
+  EXPECT_EQ((i * 0.5).dtype(), DType::f32) << "half of an integer is not 0";
+  EXPECT_EQ((Tensor::from<int64_t>({1, 3}, {2}) * 0.5).to_vector<float>(), (std::vector<float>{0.5, 1.5}));
+  EXPECT_EQ((cast(i, DType::boolean) * 3.0).dtype(), DType::i64);
   EXPECT_EQ((i + Tensor::from<float>({0.5f}, {1})).to_vector<float>(), (std::vector<float>{1.5f, 2.5f, 3.5f}));
 }
 
