@@ -65,7 +65,7 @@ Tensor unsqueeze(const Tensor& x, int64_t dim);
 Tensor concat(const std::vector<Tensor>& xs, int64_t dim = 0);
 Tensor contiguous(const Tensor& x);
 
-// ---- reductions; no dims: all
+// ---- reductions; no dims: all. Sums and products of bool and integers are int64.
 Tensor sum(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);
 Tensor mean(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);
 Tensor amax(const Tensor& x, const std::vector<int64_t>& dims = {}, bool keepdim = false);

@@ -57,6 +57,9 @@ Tensor reduce(Reduce how, const Tensor& x, const std::vector<int64_t>& dims, boo
   return reshape(y, kept);
 }
 
+// Sums and products of small integers leave their range: as PyTorch, in int64.
+Tensor widened(const Tensor& x) { return is_floating(x.dtype()) ? x : cast(x, DType::i64); }
+
 }  // namespace
 
 std::vector<Type> ReduceOp::infer(std::span<const Type> in) const {
@@ -118,7 +121,7 @@ void ArgReduceOp::eval(Execution& e) const {
 // ---- functions
 
 Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
-  return reduce(Reduce::sum, x.dtype() == DType::boolean ? cast(x, DType::i64) : x, dims, keepdim);
+  return reduce(Reduce::sum, widened(x), dims, keepdim);
 }
 Tensor amax(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
   return reduce(Reduce::max, x, dims, keepdim);
@@ -127,7 +130,7 @@ Tensor amin(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
   return reduce(Reduce::min, x, dims, keepdim);
 }
 Tensor prod(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
-  return reduce(Reduce::prod, x, dims, keepdim);
+  return reduce(Reduce::prod, widened(x), dims, keepdim);
 }
 Tensor any(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
   return reduce(Reduce::any, x, dims, keepdim);

@@ -66,6 +66,8 @@ TEST(Reduce, LogicAndArguments) {
   EXPECT_EQ(argmin(x, 0).to_vector<int64_t>(), (std::vector<int64_t>{1, 1, 1}));
   EXPECT_EQ(sum(any(less(x, like(x, 0)), {1})).item<int64_t>(), 1);
   EXPECT_EQ(sum(all(less(x, like(x, 9)), {1})).item<int64_t>(), 2);
+  EXPECT_EQ(sum(Tensor::from<uint8_t>({200, 200}, {2})).item<int64_t>(), 400);
+  EXPECT_EQ(prod(Tensor::from<int32_t>({1 << 20, 1 << 20}, {2})).item<int64_t>(), int64_t{1} << 40);
   EXPECT_THROW(amax(zeros({2, 0}), {1}), Error);
   EXPECT_EQ(sum(zeros({2, 0})).item<float>(), 0);
 }
