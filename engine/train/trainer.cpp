@@ -125,11 +125,29 @@ class Loop {
     if (step == 0) return;
     if (!found.checkpoint)
       found.checkpoint = io::Checkpoint::open(config_.job_dir + "/checkpoints/" + io::set_name(step));
-    learner_.restore(*found.checkpoint);
     const io::TrainingState& state = found.checkpoint->state();
+    check_samples(found.checkpoint->folder(), state);
+    learner_.restore(*found.checkpoint);
     if (auto it = state.extra.find("train_seconds"); it != state.extra.end()) train_seconds_ = std::stod(it->second);
     step_ = restored_ = state.step;
     status_.step = step_;
+  }
+
+  // Steps stand for samples only under the seed, batch and data they were counted with.
+  void check_samples(const std::string& folder, const io::TrainingState& state) const {
+    auto check = [&](const char* field, const std::string& then, const std::string& now) {
+      if (then != now)
+        throw UserError(folder + " was trained with " + field + " " + then + ", this run has " + now +
+                        ": its steps would be other samples");
+    };
+    auto was = [&](const char* key, const std::string& otherwise) {
+      auto it = state.extra.find(key);
+      return it == state.extra.end() ? otherwise : it->second;
+    };
+    std::string batch = std::to_string(config_.batch_size), samples = std::to_string(train_->size());
+    check("train.seed", std::to_string(state.seed), std::to_string(config_.seed));
+    check("train.batch_size", was("batch_size", batch), batch);
+    check("training samples", was("samples", samples), samples);
   }
 
   bool train_step(data::Loader& loader) {
@@ -188,6 +206,8 @@ class Loop {
     s.world_size = config_.ranks;
     s.schedule = config_.schedule.name;
     s.extra["train_seconds"] = std::to_string(train_seconds_);
+    s.extra["batch_size"] = std::to_string(config_.batch_size);
+    s.extra["samples"] = std::to_string(train_->size());
     writer_->save(s, learner_.state());
     status_.checkpoint_seconds = status_.checkpoint_seconds + seconds_since(start);
   }

@@ -151,6 +151,24 @@ TEST_P(Train, AResumedRunIsTheUnbrokenOne) {
   EXPECT_EQ(whole, unbroken);
 }
 
+// Steps count batches: under another seed, batch or data set the same step is another sample.
+TEST_P(Train, AResumeOverOtherSamplesIsRefused) {
+  TrainConfig c = config("o");
+  c.max_steps = 4;
+  run(c, 1);
+  c.max_steps = 8;
+  for (int what : {0, 1, 2}) {
+    TrainConfig other = c;
+    ++other.generation;
+    if (what == 0) other.seed = 8;
+    if (what == 1) other.batch_size = 32;
+    if (what == 2) other.data.limit = 1900;
+    EXPECT_THROW(run(other, 1), UserError) << what;
+  }
+  c.generation += 2;
+  EXPECT_EQ(run(c, 2).start, 4) << "another number of ranks is no other sample";
+}
+
 TEST_P(Train, ImpossibleSettingsAreTheUsersToMend) {
   TrainConfig c = config("e");
   c.data.dataset = "fashion-mnist";
