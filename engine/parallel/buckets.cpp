@@ -16,9 +16,9 @@ class PendingReduction final : public Pending {
       : work_(std::move(work)), bucket_(std::move(bucket)) {}
   void wait() override {
     if (work_->test()) return;
-    if (*bucket_->on_wait) (*bucket_->on_wait)(true);
+    if (bucket_->on_wait) bucket_->on_wait(true);
     work_->wait();
-    if (*bucket_->on_wait) (*bucket_->on_wait)(false);
+    if (bucket_->on_wait) bucket_->on_wait(false);
   }
 
  private:
@@ -54,8 +54,7 @@ class AllReduce final : public Primitive<OpKind::AllReduce> {
 namespace parallel {
 
 Buckets::Buckets(comm::Communicator& communicator, const std::vector<Type>& types, int64_t bucket_bytes,
-                 std::function<void(bool)> on_wait)
-    : on_wait_(std::move(on_wait)) {
+                 const std::function<void(bool)>& on_wait) {
   int64_t filled = 0;
   for (const Type& t : types) {
     if (t.dtype != types[0].dtype) fail("buckets", "gradients of one dtype are needed, got ", t, " after ", types[0]);
@@ -63,7 +62,7 @@ Buckets::Buckets(comm::Communicator& communicator, const std::vector<Type>& type
       buckets_.push_back(std::make_shared<Bucket>());
       buckets_.back()->communicator = &communicator;
       buckets_.back()->dtype = t.dtype;
-      buckets_.back()->on_wait = &on_wait_;
+      buckets_.back()->on_wait = on_wait;
       filled = 0;
     }
     Bucket& b = *buckets_.back();

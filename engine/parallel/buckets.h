@@ -18,7 +18,7 @@ struct Bucket {
   DType dtype;
   std::vector<int64_t> offsets;  // in elements
   int64_t count = 0;
-  const std::function<void(bool)>* on_wait = nullptr;  // true when a wait begins, false when it ends
+  std::function<void(bool)> on_wait;  // true when a wait begins, false when it ends; reductions outlive the Buckets
 };
 
 class Buckets {
@@ -26,13 +26,12 @@ class Buckets {
   // `types` in the order in which backward is done with them: the first bucket fills first. One dtype.
   // on_wait is told when this rank waits for its peers.
   Buckets(comm::Communicator& communicator, const std::vector<Type>& types, int64_t bucket_bytes,
-          std::function<void(bool)> on_wait);
+          const std::function<void(bool)>& on_wait);
   // The sums over all ranks of tensors of these types, in the same order.
   std::vector<Tensor> all_reduce(std::vector<Tensor> tensors) const;  // pass handles you no longer need by move
   size_t size() const { return buckets_.size(); }
 
  private:
-  std::function<void(bool)> on_wait_;
   std::vector<std::shared_ptr<Bucket>> buckets_;
 };
 
