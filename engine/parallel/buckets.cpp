@@ -29,7 +29,12 @@ class PendingReduction final : public Pending {
 class AllReduce final : public Primitive<OpKind::AllReduce> {
  public:
   explicit AllReduce(std::shared_ptr<Bucket> bucket) : bucket_(std::move(bucket)) {}
-  std::vector<Type> infer(std::span<const Type> in) const override { return {in.begin(), in.end()}; }
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    for (size_t i = 0; i < in.size(); ++i)
+      if (!(in[i] == bucket_->types[i]))
+        fail("all_reduce", "tensor ", i, " of the bucket is ", in[i], ", its place is for ", bucket_->types[i]);
+    return {in.begin(), in.end()};
+  }
   Value place(int input) const override { return {bucket_->storage, bucket_->offsets[input], {}}; }
 
   void eval(Execution& e) const override {
@@ -67,6 +72,7 @@ Buckets::Buckets(comm::Communicator& communicator, const std::vector<Type>& type
     }
     Bucket& b = *buckets_.back();
     b.offsets.push_back(b.count);
+    b.types.push_back(t);
     int64_t line = 64 / static_cast<int64_t>(size_of(t.dtype));  // each tensor begins on a cache line
     b.count += (t.shape.numel() + line - 1) / line * line;
     filled += t.bytes();
@@ -80,6 +86,9 @@ Buckets::Buckets(comm::Communicator& communicator, const std::vector<Type>& type
 }
 
 std::vector<Tensor> Buckets::all_reduce(std::vector<Tensor> tensors) const {
+  size_t places = 0;
+  for (const auto& b : buckets_) places += b->offsets.size();
+  if (tensors.size() != places) fail("all_reduce", tensors.size(), " tensors for buckets of ", places);
   std::vector<Tensor> out;
   size_t next = 0;
   for (const auto& b : buckets_) {

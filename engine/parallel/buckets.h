@@ -17,6 +17,7 @@ struct Bucket {
   Ref<Storage> storage;
   DType dtype;
   std::vector<int64_t> offsets;  // in elements
+  std::vector<Type> types;
   int64_t count = 0;
   std::function<void(bool)> on_wait;  // true when a wait begins, false when it ends; reductions outlive the Buckets
 };
@@ -27,7 +28,8 @@ class Buckets {
   // on_wait is told when this rank waits for its peers.
   Buckets(comm::Communicator& communicator, const std::vector<Type>& types, int64_t bucket_bytes,
           const std::function<void(bool)>& on_wait);
-  // The sums over all ranks of tensors of these types, in the same order.
+  // The sums over all ranks of tensors of these types, in the same order. They lie in the buckets' own memory, valid
+  // until the next reduction is evaluated: one at a time, and what shall stay is copied. Throws Error on other types.
   std::vector<Tensor> all_reduce(std::vector<Tensor> tensors) const;  // pass handles you no longer need by move
   size_t size() const { return buckets_.size(); }
 

@@ -41,5 +41,17 @@ TEST(Buckets, TellOfAWaitAfterTheyWereMoved) {
   EXPECT_TRUE(told);
 }
 
+// Each has a place of its size in memory that peers read.
+TEST(Buckets, RefuseTensorsThatDoNotFit) {
+  auto endpoint = comm::make_endpoint("self");
+  const std::string address[] = {endpoint->address()};
+  auto communicator = endpoint->connect(0, address);
+  Buckets buckets(*communicator, {{DType::f32, {2}}, {DType::f32, {3}}}, 1 << 20, {});
+  EXPECT_THROW(buckets.all_reduce({ones({2})}), Error);
+  EXPECT_THROW(buckets.all_reduce({ones({2}), ones({100})}), Error);
+  EXPECT_THROW(buckets.all_reduce({ones({2}), ones({3}, DType::f64)}), Error);
+  EXPECT_EQ(buckets.all_reduce({ones({2}), ones({3})})[1].to_vector<float>(), (std::vector<float>{1, 1, 1}));
+}
+
 }  // namespace
 }  // namespace ds::parallel
