@@ -225,6 +225,8 @@ Value make_contiguous(const Value& value, const Type& type, Device device) {
 }
 
 void eval(std::span<const Tensor> tensors) {
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (!tensors[i]) fail("eval", "tensor ", i, " is an empty handle");
   Trace trace = make_trace(tensors);
   if (!trace.nodes.empty()) {
     ++evaluations;

@@ -71,10 +71,14 @@ const Type& Tensor::type() const {
 }
 
 int64_t Tensor::size(int64_t dim) const { return shape()[normalize_dim("size", dim, rank())]; }
-Device Tensor::device() const { return node_->device; }
+Device Tensor::device() const {
+  if (!node_) fail("tensor", "an empty handle has no device");
+  return node_->device;
+}
 bool Tensor::requires_grad() const { return node_ && node_->requires_grad; }
 
 Tensor& Tensor::set_requires_grad(bool on) {
+  if (!node_) fail("requires_grad", "the tensor is an empty handle");
   if (node_->op) fail("requires_grad", "the tensor is the result of ", node_->op->info().name, "; detach() it first");
   if (on && !is_floating(dtype())) fail("requires_grad", "only floating tensors have gradients, got ", type());
   node_->requires_grad = on;

@@ -86,6 +86,16 @@ TEST(Executor, AnErrorLeavesInputsAndEarlierValuesUsable) {
   EXPECT_EQ(sum(x).item<float>(), 6);
 }
 
+// grad with allow_unused gives empty handles: looking at one is an error, not a crash.
+TEST(Executor, AnEmptyHandleIsAnError) {
+  std::vector<Tensor> some{ones({2}), Tensor()};
+  EXPECT_THROW(eval(some), Error);
+  EXPECT_THROW(Tensor().eval(), Error);
+  EXPECT_THROW(Tensor().device(), Error);
+  EXPECT_THROW(Tensor().set_requires_grad(true), Error);
+  EXPECT_THROW(Tensor().detach(), Error);
+}
+
 TEST(Executor, DeepGraphsNeitherOverflowNorLeak) {
   auto before = backend({}).pool().stats().in_use;
   {
