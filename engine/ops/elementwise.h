@@ -80,7 +80,8 @@ DS_BINARY_OP(Add, add, any, in[0].dtype, g, g)
 DS_BINARY_OP(Sub, sub, any, in[0].dtype, g, neg(g))
 DS_BINARY_OP(Mul, mul, any, in[0].dtype, g* b, g* a)
 DS_BINARY_OP(Div, div, any, in[0].dtype, g / b, neg(g* y / b))
-DS_BINARY_OP(Pow, pow, floating, in[0].dtype, g* b* pow(a, b - 1.0),
+// x^0 is 1 everywhere: its slope is 0, at 0 too, where b a^(b-1) is 0 times infinity.
+DS_BINARY_OP(Pow, pow, floating, in[0].dtype, where(equal(b, like(b, 0)), like(g, 0), g* b* pow(a, b - 1.0)),
              g* where(greater(a, like(a, 0)), y* log(where(greater(a, like(a, 0)), a, like(a, 1))), like(a, 0)))
 // Ties share the gradient, as PyTorch's maximum does.
 DS_BINARY_OP(Maximum, maximum, any, in[0].dtype, g*(cast(less(b, a), g.dtype()) + 0.5 * cast(equal(a, b), g.dtype())),

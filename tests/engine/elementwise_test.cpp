@@ -72,6 +72,12 @@ TEST(Elementwise, PropagatesNaN) {
   EXPECT_TRUE(std::isnan(relu(x).to_vector<float>()[0]));
 }
 
+TEST(Elementwise, TheSlopeOfAPowerAtZero) {
+  Tensor x = Tensor::from<double>({0, 0, 0, 2}, {4}).set_requires_grad(true);
+  Tensor y = sum(pow(x, Tensor::from<double>({0, 1, 2, 3}, {4})));
+  EXPECT_EQ(grad(y, {&x, 1})[0].to_vector<double>(), (Doubles{0, 1, 0, 12}));
+}
+
 TEST(Elementwise, CastsAsC) {
   Tensor x = Tensor::from<float>({-1.9f, 0.0f, 2.5f}, {3});
   EXPECT_EQ(cast(x, DType::i64).to_vector<int64_t>(), (std::vector<int64_t>{-1, 0, 2}));
