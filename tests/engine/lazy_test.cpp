@@ -175,6 +175,18 @@ TEST(Grad, AGraphThatWasUsedUpIsAnErrorNotHalfAGradient) {
   EXPECT_EQ(grad(sum(trunk.detach() * x), {&x, 1})[0].to_vector<float>(), (std::vector<float>{3, 6}));
 }
 
+TEST(Grad, OfAPermutationThatIsPermutedBack) {
+  Tensor x = Tensor::from<float>({1, 2, 3, 4}, {2, 2}).set_requires_grad(true);
+  Tensor turned = transpose(x, 0, 1), loss = sum(transpose(turned, 0, 1) * x) + sum(turned);
+  EXPECT_EQ(grad(loss, {&turned, 1})[0].to_vector<float>(), (std::vector<float>{2, 4, 3, 5}));
+  Tensor hidden;
+  {
+    NoGrad off;
+    hidden = transpose(x, 0, 1);
+  }
+  EXPECT_FALSE(transpose(hidden, 0, 1).requires_grad());
+}
+
 TEST(Grad, ErrorsSayWhatIsMissing) {
   Tensor x = ones({2}), y = ones({2});
   EXPECT_THROW(grad(sum(x), {&x, 1}), Error);
