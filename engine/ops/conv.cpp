@@ -154,7 +154,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 
 // The maximum and relu commute, ties and gradients included: relu goes behind the pooling, where there is less of it,
 // when nobody else holds its result.
-Tensor max_pool2d(const Tensor& x, const Pool2dOptions& o) {
+Tensor max_pool2d(Tensor x, const Pool2dOptions& o) {
   const Node* n = x.node();
   bool behind = n && n->op && n->op->kind() == OpKind::Relu && !n->evaluated && n->use_count() == 1 &&
                 n->requires_grad == n->inputs[0].requires_grad();  // a relu outside of autograd stays outside

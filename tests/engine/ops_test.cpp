@@ -220,6 +220,9 @@ TEST(Pool2d, ReluGoesBehindTheMaximumWithoutATrace) {
   };
   EXPECT_EQ(gradient(false), gradient(true));
   EXPECT_EQ(max_pool2d(relu(x)).node()->op->kind(), OpKind::Relu);
+  Tensor held = relu(x), y = max_pool2d(held);
+  EXPECT_EQ(y.node()->op->kind(), OpKind::MaxPool2dOp) << "held has a gradient of its own";
+  EXPECT_EQ(sum(grad(sum(y), {&held, 1})[0]).item<double>(), static_cast<double>(y.numel()));
 }
 
 TEST(Pool2d, AReluOutsideOfAutogradStaysOutside) {
