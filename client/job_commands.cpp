@@ -18,7 +18,8 @@ namespace {
 absl::StatusOr<v1::JobSpec> read_job(const std::string& file, const std::string& name) {
   std::ifstream in(file);
   const bool from_stdin = file == "-";
-  if (!from_stdin && !in) return absl::InvalidArgumentError(absl::StrCat("cannot read the job file ", file));
+  if (!from_stdin && (!in || std::filesystem::is_directory(file)))
+    return absl::InvalidArgumentError(absl::StrCat("cannot read the job file ", file));
   std::istream& stream = from_stdin ? std::cin : in;
   const std::string text(std::istreambuf_iterator<char>(stream), {});
   auto spec = spec::parse_job(text, name);
@@ -127,7 +128,7 @@ void add_submit(CLI::App* jobs, Shell& shell) {
 void add_list(CLI::App* jobs, Shell& shell) {
   auto a = std::make_shared<Arguments>();
   CLI::App* command = jobs->add_subcommand("list", "List jobs, newest first");
-  command->add_option("--limit", a->limit, "only the newest N; 0: all")->check(CLI::NonNegativeNumber);
+  command->add_option("--limit", a->limit, "only the newest N; 0: all")->check(CLI::Range(0, 1000000));
   command->callback([&shell, a] {
     shell.command = [&shell, a] {
       auto list = shell.client().list(a->limit);

@@ -60,9 +60,15 @@ constexpr Field kFields[] = {
      .need = Need::kRequired},
     {.path = "data.path",
      .doc = "Folder of the IDX files, or the token file, as the workers see it; dsctl reads it from the job file's "
-            "folder. Default for fashion_mnist: the files of the Debian package `dataset-fashion-mnist`."},
+            "folder. Default for fashion_mnist: the files of the Debian package `dataset-fashion-mnist`. Tokens are "
+            "little-endian, 2 bytes each in `.bin` and `.u16`, 4 in `.u32`, 1 in any other file; a folder holds "
+            "`train.*`, and `test.*` or `val.*`; of a lone file the last tenth is the test set."},
     {.path = "data.limit", .doc = "Use only the first N training samples; 0: all.", .least = 0, .most = kMaxSteps},
-    {.path = "train.epochs", .doc = "Passes over the training samples.", .fallback = "1", .least = 1, .most = 1e6},
+    {.path = "train.epochs",
+     .doc = "Passes over the training samples; a last batch that is not full is left out of each.",
+     .fallback = "1",
+     .least = 1,
+     .most = 1e6},
     {.path = "train.batch_size",
      .doc = "Samples of a step, over all ranks.",
      .fallback = "128",
