@@ -170,6 +170,12 @@ bool any_alive(const Json& record) {
   return std::any_of(all.begin(), all.end(), alive);
 }
 
+// How a lost coordinator comes back, with its state and where the workers look for it: they reconnect by themselves.
+std::string revival(const Json& record) {
+  return absl::StrCat("start it again with `ds-coordinator --listen ", record.value("address", ""), " --http ",
+                      record.value("http", ""), " --data ", record.value("data", ""), "`");
+}
+
 }  // namespace
 
 std::vector<int> share_of_cores(const std::vector<int>& cores, int workers, int index) {
@@ -186,7 +192,10 @@ absl::StatusOr<Json> cluster_up(const ClusterOptions& given) {
   if (const Json old = read_json(cluster_file()); old.is_object() && any_alive(old))
     return absl::FailedPreconditionError(
         absl::StrCat("a cluster is up at ", old.value("address", "?"),
-                     "; `dsctl cluster status` shows it, `dsctl cluster down` stops it"));
+                     "; `dsctl cluster status` shows it, `dsctl cluster down` stops it",
+                     alive(process_of(old.value("coordinator", Json::object())))
+                         ? ""
+                         : ". Its coordinator is gone while workers train on: " + revival(old)));
   const auto deadline = Steady::now() + std::chrono::milliseconds(static_cast<int64_t>(options.seconds * 1000));
   Json record = {{"address", ""},
                  {"http", ""},

@@ -24,7 +24,7 @@ bool always(const RankTotals&) { return true; }
 constexpr Column kColumns[] = {
     {"ds_step_seconds_total", "Time in training steps.", MetricType::Counter,
      [](const RankTotals& t) { return t.past.step_seconds() + t.now.step_seconds(); }, always},
-    {"ds_steps", "Training steps done.", MetricType::Counter,
+    {"ds_steps_total", "Training steps done.", MetricType::Counter,
      [](const RankTotals& t) { return static_cast<double>(t.past.steps() + t.now.steps()); }, always},
     {"ds_samples_total", "Training samples used.", MetricType::Counter,
      [](const RankTotals& t) { return static_cast<double>(t.past.samples() + t.now.samples()); }, always},

@@ -118,6 +118,8 @@ void Machine::progress(const v1::JobProgress& p) {
   if (job->progress().step() > record->best_step()) {
     record->set_best_step(job->progress().step());
     record->clear_failures_us();
+    if (!record->failure().empty() && job->state() == v1::RUNNING) set_state(*record, v1::RUNNING, "");
+    record->clear_failure();  // overcome: it explains nothing from here on
   }
   if (record->failed_us() > 0 && record->met() && record->stop() == v1::STOP_NOTHING && p.progress().step() > 0) {
     effects_.push_back(Measure{Measure::kRecovery, job->id(), double(now_ - record->failed_us()) / kSecondUs});

@@ -99,6 +99,7 @@ void Machine::maybe_ended(v1::JobRecord& record) {
     replan_ = true;
     return set_state(record, v1::PAUSED, reason);
   }
+  if (why == v1::STOP_TO_MOVE) record.set_failure(reason);  // what it goes on after, not an older loss
   enqueue(record, v1::RECOVERING, reason);
 }
 

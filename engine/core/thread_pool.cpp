@@ -90,9 +90,11 @@ void* ThreadPool::scratch(size_t bytes) {
   thread_local Buffer buffer;
   if (bytes > buffer.bytes) {
     std::free(buffer.data);
-    buffer.bytes = (bytes + bytes / 4 + 4095) / 4096 * 4096;
-    buffer.data = std::aligned_alloc(4096, buffer.bytes);
+    buffer.bytes = 0;
+    size_t size = (bytes + bytes / 4 + 4095) / 4096 * 4096;
+    buffer.data = std::aligned_alloc(4096, size);
     if (!buffer.data) throw std::bad_alloc();
+    buffer.bytes = size;
   }
   return buffer.data;
 }

@@ -97,7 +97,7 @@ Tensor Tensor::detach() const {
 bool Tensor::evaluated() const { return node_ && node_->evaluated; }
 
 const Tensor& Tensor::eval() const {
-  if (!evaluated()) ds::eval({this, 1});
+  if (!evaluated() || node_->pending) ds::eval({this, 1});
   return *this;
 }
 

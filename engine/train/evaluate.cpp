@@ -5,7 +5,9 @@
 namespace ds::train {
 namespace {
 
-constexpr int64_t kChunk = 500;  // samples; fixed, so that the sums are the same for every number of ranks
+// Samples of a chunk, of about 500 targets: fixed by the data, so that the sums are the same for every number of ranks,
+// and small enough for the logits of a large vocabulary.
+int64_t chunk_of(const data::Dataset& test) { return std::max<int64_t>(1, 500 / test.target_elements()); }
 
 struct ChunkResult {
   double loss, correct;  // sums
@@ -30,10 +32,10 @@ ChunkResult run_chunk(Learner& learner, const data::Dataset& test, int64_t begin
 Evaluation evaluate(Learner& learner, const data::Dataset& test, comm::Communicator& communicator,
                     TrainStatus& status) {
   PhaseScope scope(status, Phase::evaluating);
-  int64_t chunks = (test.size() + kChunk - 1) / kChunk;
+  int64_t chunk = chunk_of(test), chunks = (test.size() + chunk - 1) / chunk;
   std::vector<double> sums(2 * chunks, 0);  // each chunk by one rank; the others add zeros, which is exact
   for (int64_t c = communicator.rank(); c < chunks; c += communicator.size()) {
-    ChunkResult r = run_chunk(learner, test, c * kChunk, std::min((c + 1) * kChunk, test.size()));
+    ChunkResult r = run_chunk(learner, test, c * chunk, std::min((c + 1) * chunk, test.size()));
     sums[2 * c] = r.loss, sums[2 * c + 1] = r.correct;
     status.ticks.fetch_add(1);
   }

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 
 #include "engine/core/device.h"
 #include "engine/data/decode_cache.h"
@@ -100,7 +99,7 @@ class Loop {
     o.keep = config_.checkpoint.keep > 0 ? config_.checkpoint.keep : 1 << 30;
     o.done = [this](const io::SaveResult& r) {
       if (!r.error.empty()) {
-        std::fprintf(stderr, "checkpoint of step %lld failed: %s\n", static_cast<long long>(r.step), r.error.c_str());
+        listener_.on_warning("checkpoint of step " + std::to_string(r.step) + " failed: " + r.error);
         return;
       }
       status_.checkpoints.fetch_add(1);
@@ -115,7 +114,7 @@ class Loop {
     io::Latest found;
     if (config_.rank == 0) {
       found = io::latest(config_.job_dir + "/checkpoints");
-      for (const std::string& why : found.refused) std::fprintf(stderr, "checkpoint refused: %s\n", why.c_str());
+      for (const std::string& why : found.refused) listener_.on_warning("checkpoint refused: " + why);
       if (found.checkpoint) step = found.checkpoint->state().step;
     }
     if (comm_.size() > 1) {
@@ -127,7 +126,11 @@ class Loop {
       found.checkpoint = io::Checkpoint::open(config_.job_dir + "/checkpoints/" + io::set_name(step));
     const io::TrainingState& state = found.checkpoint->state();
     check_samples(found.checkpoint->folder(), state);
-    learner_.restore(*found.checkpoint);
+    try {
+      learner_.restore(*found.checkpoint);
+    } catch (const Error& e) {  // another model or optimizer than the one that wrote it
+      throw UserError(e.what());
+    }
     if (auto it = state.extra.find("train_seconds"); it != state.extra.end()) train_seconds_ = std::stod(it->second);
     step_ = restored_ = state.step;
     status_.step = step_;

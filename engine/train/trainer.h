@@ -131,6 +131,9 @@ class TrainListener {
   virtual void on_progress(const TrainProgress& progress) = 0;
   // Rank 0 only: the checkpoint in the folder `path` is complete and durable.
   virtual void on_checkpoint(const std::string& path, int64_t step) = 0;
+  // Rank 0 only: something the user should know of, in words (a checkpoint that was refused or could not be written).
+  // May come from the thread that writes checkpoints.
+  virtual void on_warning(const std::string& text) = 0;
   // Every rank asks before each step. Ranks hear of a stop at different times: the loop agrees on one step for all of
   // them, writes a checkpoint there and returns TrainEnd::stopped.
   virtual bool stop_requested() = 0;

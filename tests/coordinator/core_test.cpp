@@ -241,6 +241,24 @@ TEST(Core, ADrainedWorkersJobsMoveWithACheckpoint) {
   EXPECT_EQ(d.seen("w1").state(), v1::WORKER_READY);
 }
 
+TEST(Core, AReasonEndsWhenTheJobIsPastWhatItTellsOf) {
+  Drive d;
+  const std::string id = d.running("a", 2);
+  d.progress(id, 1, 10);
+  d.worker("w2", 2);
+  d.lost("w1");
+  for (int r = 0; r < 2; ++r) d.report("w2", id, 2, r, v1::RANK_READY);
+  for (int r = 0; r < 2; ++r) d.report("w2", id, 2, r, v1::RANK_RUNNING);
+  d.progress(id, 2, 5);
+  EXPECT_THAT(d.job(id).reason(), testing::HasSubstr("w1")) << "not yet as far as before the loss";
+  d.progress(id, 2, 11);
+  EXPECT_EQ(d.job(id).reason(), "");
+  d.drain("w2");
+  for (int r = 0; r < 2; ++r) d.exit("w2", id, 2, r, 0, {.stopped = true});
+  EXPECT_THAT(d.job(id).reason(), testing::HasSubstr("w2"));
+  EXPECT_THAT(d.job(id).reason(), testing::Not(testing::HasSubstr("w1")));
+}
+
 TEST(Core, AReturningWorkersExecutorsAreAdopted) {
   Drive d;
   const std::string id = d.running("a", 2);

@@ -19,12 +19,17 @@ class Listener final : public TrainListener {
     std::lock_guard lock(mutex);
     checkpoints.push_back(step);
   }
+  void on_warning(const std::string& text) override {
+    std::lock_guard lock(mutex);
+    warnings.push_back(text);
+  }
   bool stop_requested() override { return stop_at >= 0 && status_.step >= stop_at; }
   TrainStatus& status() override { return status_; }
 
   int64_t start = -1, stop_at = -1;
   std::vector<StepRecord> records;
   std::vector<int64_t> checkpoints;
+  std::vector<std::string> warnings;
   TrainProgress progress;
   std::mutex mutex;
 
@@ -35,6 +40,7 @@ class Listener final : public TrainListener {
 struct Outcome {
   std::vector<StepRecord> records;
   std::vector<int64_t> checkpoints;
+  std::vector<std::string> warnings;
   int64_t start = 0;
   TrainEnd end = TrainEnd::finished;
   std::vector<double> losses() const {
@@ -75,6 +81,7 @@ Outcome run(TrainConfig config, int ranks, int64_t stop_at = -1) {
     if (e) std::rethrow_exception(e);
   out.records = listeners[0].records;
   out.checkpoints = listeners[0].checkpoints;
+  out.warnings = listeners[0].warnings;
   out.start = listeners[0].start;
   return out;
 }
@@ -167,6 +174,19 @@ TEST_P(Train, AResumeOverOtherSamplesIsRefused) {
   }
   c.generation += 2;
   EXPECT_EQ(run(c, 2).start, 4) << "another number of ranks is no other sample";
+}
+
+TEST_P(Train, ADamagedCheckpointIsNamedAndTheOneBeforeItUsed) {
+  TrainConfig c = config("broken");
+  std::vector<double> unbroken = run(c, 1).losses();
+  std::filesystem::path newest = dir_ / "broken/checkpoints/step-00000024";
+  std::filesystem::resize_file(newest / "manifest.json", 20);
+  ++c.generation;
+  Outcome again = run(c, 1);
+  EXPECT_EQ(again.start, 20);
+  ASSERT_EQ(again.warnings.size(), 1u);
+  EXPECT_NE(again.warnings[0].find("step-00000024"), std::string::npos) << again.warnings[0];
+  EXPECT_EQ(again.losses(), std::vector<double>(unbroken.begin() + 20, unbroken.end()));
 }
 
 TEST_P(Train, ImpossibleSettingsAreTheUsersToMend) {

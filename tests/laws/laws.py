@@ -144,6 +144,9 @@ def paths(root):
                 known = token.split("/")[0] in tops and not re.search(r"\b(NAME|NOUN|BACKEND|AREA)\b", token)
                 if known and not list(root.glob(token.rstrip("/"))):
                     yield f"{name}:{number}: no {token}"
+            for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", line):
+                if not (root / name).parent.joinpath(link).exists():
+                    yield f"{name}:{number}: no {link}"
 
 
 def formatting(root):

@@ -13,6 +13,7 @@ constexpr size_t kRecordsPerMessage = 4000;
 }
 
 void Reporter::on_start(int64_t step, int64_t total_steps) {
+  spdlog::info("starts at step {} of {}", step, total_steps);
   status_.step = step;
   if (start_.rank() != 0) return;
   journal_ = std::make_unique<Journal>(start_.job_dir(), start_.generation());
@@ -59,6 +60,8 @@ void Reporter::on_checkpoint(const std::string& path, int64_t step) {
   checkpoint_ = path;
   checkpoint_step_ = step;
 }
+
+void Reporter::on_warning(const std::string& text) { spdlog::warn("{}", text); }
 
 void Reporter::write_journal(std::span<const v1::MetricRecord> records) {
   if (!journal_) return;

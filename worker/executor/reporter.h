@@ -23,6 +23,7 @@ class Reporter final : public train::TrainListener {
   void on_records(std::span<const train::StepRecord> records) override ABSL_LOCKS_EXCLUDED(mutex_);
   void on_progress(const train::TrainProgress& progress) override ABSL_LOCKS_EXCLUDED(mutex_);
   void on_checkpoint(const std::string& path, int64_t step) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void on_warning(const std::string& text) override;
   bool stop_requested() override { return stop_; }
   train::TrainStatus& status() override { return status_; }
 
