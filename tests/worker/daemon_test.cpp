@@ -210,8 +210,8 @@ TEST(Daemon, ShowsItsRanksInPrometheusFormat) {
   std::string page;
   auto has_steps = [&] {
     page = http_get(address, "/metrics");
-    return page.find("ds_steps{worker=\"w0\",job=\"a\",rank=\"0\"} ") != std::string::npos &&
-           page.find("ds_steps{worker=\"w0\",job=\"a\",rank=\"0\"} 0") == std::string::npos;
+    return page.find("ds_steps_total{worker=\"w0\",job=\"a\",rank=\"0\"} ") != std::string::npos &&
+           page.find("ds_steps_total{worker=\"w0\",job=\"a\",rank=\"0\"} 0") == std::string::npos;
   };
   EXPECT_TRUE(eventually(has_steps, absl::Seconds(3))) << page;
   EXPECT_THAT(page, HasSubstr("ds_worker_executors{worker=\"w0\",state=\"running\"} 1"));
