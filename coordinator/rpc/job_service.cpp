@@ -47,7 +47,10 @@ class Watcher final : public WriteStream<v1::Job> {
   }
 
  private:
+  // A change that was applied when the watch began may be published after it: it has been shown then.
   void show(const v1::Job& job) {
+    if (job.revision() <= shown_) return;
+    shown_ = job.revision();
     queue(job);
     if (ended_state(job)) close(grpc::Status::OK);
   }
@@ -56,6 +59,7 @@ class Watcher final : public WriteStream<v1::Job> {
 
   Daemon& daemon_;
   const std::string id_;
+  int64_t shown_ = -1;  // revision; the state thread's
 };
 
 // Logs: what the ranks wrote; with `follow` also what they write until the job ends.
