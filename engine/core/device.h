@@ -35,7 +35,7 @@ class Backend {
 
 // The backend of a device, made on first use. Throws Error when the machine or the build lacks it.
 Backend& backend(Device);
-// backend/cuda.cpp, or no_cuda.cpp which throws: "this build has no CUDA".
+// core/cuda.cpp, or core/no_cuda.cpp which throws: "this build has no CUDA".
 Backend& cuda_backend(int index);
 
 // Compute threads of the cpu device; default: the cores this process may run on. A change of the number must not meet a

@@ -60,7 +60,7 @@ DS_UNARY_OP(Round, round, any, Tensor())
 DS_UNARY_OP(LogicalNot, logical_not, boolean, Tensor())
 #undef DS_UNARY_OP
 
-// Operands come with one dtype and one shape: functions.cpp has broadcast and promoted them.
+// Operands come with one dtype and one shape: the functions of elementwise.cpp have broadcast and promoted them.
 void check_pair(const char* op, const Type& a, const Type& b, Domain);
 
 #define DS_BINARY_OP(Class, row, domain, result, grad_a, grad_b)                        \

@@ -1,4 +1,4 @@
-// Reductions over adjacent dimensions; functions.cpp permutes the reduced ones together first.
+// Reductions over adjacent dimensions; reduce() permutes the reduced ones together first.
 #pragma once
 #include "engine/ops/elementwise.h"
 
