@@ -390,6 +390,18 @@ DS_HD To cast(From x) {
   return static_cast<To>(x);
 }
 
+// ---- one element of an AdamW step (kernels/table.h) ----
+template <Float T>
+struct AdamWFactors {
+  T beta1, one_less1, beta2, one_less2, eps, rate, scale, decay;
+};
+template <Float T>
+DS_HD void adamw(const AdamWFactors<T>& f, T& p, T& m, T& v, T g) {
+  m = fma(f.beta1, m, f.one_less1 * g);
+  v = fma(f.beta2, v, f.one_less2 * g * g);
+  p = fma(f.decay, p, -(f.rate * m / fma(sqrt(v), f.scale, f.eps)));
+}
+
 // ---- random numbers: Philox 4x32-10 ----
 struct Words {
   uint32_t w[4];

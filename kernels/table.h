@@ -54,6 +54,12 @@ struct Philox {
   uint64_t seed, offset;
 };
 
+// Of one AdamW step, bias corrections worked in: m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+// p = decay p - rate m / (scale sqrt(v) + eps).
+struct AdamW {
+  double beta1, beta2, eps, rate, scale, decay;
+};
+
 struct Table {
   const char* name;
 
@@ -115,6 +121,9 @@ struct Table {
                  int64_t count, int64_t inner);
   void (*scatter_add)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
                       int64_t count, int64_t inner);
+
+  // optimizer.cpp. n elements, floats; out = {p, m, v}, in = {p, m, v, g}. An output may be the memory of any input.
+  void (*adamw)(Context&, DType, const AdamW&, int64_t n, void* const out[3], const void* const in[4]);
 
   // random.cpp. uniform in [0, 1): 24 bits (f64: 53, from two words). normal: Box-Muller over two uniforms.
   void (*random_uniform)(Context&, DType, void* out, int64_t n, Philox);

@@ -64,30 +64,39 @@ std::unique_ptr<Operation> Collectives::start(Call call, const Options& options)
   check();
   const Algorithm& algorithm = choose(group_, call, options);
   call.sequence = ++sequence_;
-  const bool counted = call.collective == Collective::all_reduce;
+  const bool counted = call.collective == Collective::all_reduce || call.collective == Collective::reduce_scatter ||
+                       call.collective == Collective::all_gather;
   auto operation = std::make_unique<Operation>(*this, algorithm.run(group_, call), group_.memory().sequence(), counted);
   collectives_.push_back(operation.get());
   return operation;
 }
 
+std::unique_ptr<Work> Collectives::start_counted(const Call& call, size_t bytes, const Options& options) {
+  stats_.all_reduce_bytes += bytes;
+  Stopwatch watch(stats_.all_reduce_seconds);
+  return start(call, options);
+}
+
 std::unique_ptr<Work> Collectives::all_reduce_async(void* data, size_t count, DType type, ReduceOp op,
                                                     const Options& options) {
   stats_.all_reduce_calls += 1;
-  stats_.all_reduce_bytes += count * size_of(type);
-  Stopwatch watch(stats_.all_reduce_seconds);
-  auto operation = start(
-      {.collective = Collective::all_reduce, .type = type, .op = op, .out = data, .in = data, .count = count}, options);
-  return operation;
+  const Call call{
+      .collective = Collective::all_reduce, .type = type, .op = op, .out = data, .in = data, .count = count};
+  return start_counted(call, count * size_of(type), options);
 }
 
-void Collectives::reduce_scatter(void* out, const void* in, size_t count, DType type, ReduceOp op,
-                                 const Options& options) {
-  run({.collective = Collective::reduce_scatter, .type = type, .op = op, .out = out, .in = in, .count = count},
-      options);
+std::unique_ptr<Work> Collectives::reduce_scatter_async(void* out, const void* in, size_t count, DType type,
+                                                        ReduceOp op, const Options& options) {
+  stats_.all_reduce_calls += 1;
+  const Call call{
+      .collective = Collective::reduce_scatter, .type = type, .op = op, .out = out, .in = in, .count = count};
+  return start_counted(call, count * size() * size_of(type) / 2, options);
 }
 
-void Collectives::all_gather(void* out, const void* in, size_t count, DType type, const Options& options) {
-  run({.collective = Collective::all_gather, .type = type, .out = out, .in = in, .count = count}, options);
+std::unique_ptr<Work> Collectives::all_gather_async(void* out, const void* in, size_t count, DType type,
+                                                    const Options& options) {
+  const Call call{.collective = Collective::all_gather, .type = type, .out = out, .in = in, .count = count};
+  return start_counted(call, count * size() * size_of(type) / 2, options);
 }
 
 void Collectives::broadcast(void* data, size_t count, DType type, int root, const Options& options) {

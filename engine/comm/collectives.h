@@ -41,8 +41,8 @@ class Collectives final : public Communicator {
 
   std::shared_ptr<Buffer> allocate(size_t bytes) override { return group_.memory().allocate(bytes); }
   std::unique_ptr<Work> all_reduce_async(void*, size_t, DType, ReduceOp, const Options&) override;
-  void reduce_scatter(void*, const void*, size_t, DType, ReduceOp, const Options&) override;
-  void all_gather(void*, const void*, size_t, DType, const Options&) override;
+  std::unique_ptr<Work> reduce_scatter_async(void*, const void*, size_t, DType, ReduceOp, const Options&) override;
+  std::unique_ptr<Work> all_gather_async(void*, const void*, size_t, DType, const Options&) override;
   void broadcast(void*, size_t, DType, int root, const Options&) override;
   std::unique_ptr<Work> send_async(const void*, size_t, int peer, uint32_t tag) override;
   std::unique_ptr<Work> receive_async(void*, size_t, int peer, uint32_t tag) override;
@@ -54,6 +54,7 @@ class Collectives final : public Communicator {
  private:
   friend class Operation;
   std::unique_ptr<Operation> start(Call, const Options&);
+  std::unique_ptr<Work> start_counted(const Call&, size_t bytes, const Options&);
   void run(Call call, const Options& options) { wait(*start(call, options)); }
   std::unique_ptr<Operation> message(Task);
   void check_peer(const char* what, int peer) const;

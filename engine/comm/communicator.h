@@ -46,6 +46,7 @@ struct Options {
   bool deterministic = true;        // choose only among algorithms that sum in the fixed tree
 };
 
+// A reduce_scatter and an all_gather count as the halves of an all_reduce that they are.
 struct Stats {
   uint64_t all_reduce_calls = 0, all_reduce_bytes = 0;
   double all_reduce_seconds = 0;  // in calls and waits of the owner's thread
@@ -68,10 +69,18 @@ class Communicator {
   void all_reduce(void* data, size_t count, DType t, ReduceOp op, const Options& o = {}) {
     all_reduce_async(data, count, t, op, o)->wait();
   }
-  // `in` holds size() * count elements; out gets chunk rank(), reduced.
-  virtual void reduce_scatter(void* out, const void* in, size_t count, DType, ReduceOp, const Options& = {}) = 0;
-  // out holds size() * count elements.
-  virtual void all_gather(void* out, const void* in, size_t count, DType, const Options& = {}) = 0;
+  // `in` holds size() * count elements; out gets chunk rank(), reduced: in the same tree. out may be that chunk of in.
+  virtual std::unique_ptr<Work> reduce_scatter_async(void* out, const void* in, size_t count, DType, ReduceOp,
+                                                     const Options& = {}) = 0;
+  void reduce_scatter(void* out, const void* in, size_t count, DType t, ReduceOp op, const Options& o = {}) {
+    reduce_scatter_async(out, in, count, t, op, o)->wait();
+  }
+  // out holds size() * count elements; in may be chunk rank() of it.
+  virtual std::unique_ptr<Work> all_gather_async(void* out, const void* in, size_t count, DType,
+                                                 const Options& = {}) = 0;
+  void all_gather(void* out, const void* in, size_t count, DType t, const Options& o = {}) {
+    all_gather_async(out, in, count, t, o)->wait();
+  }
   virtual void broadcast(void* data, size_t count, DType, int root, const Options& = {}) = 0;
   // Messages between two ranks, matched by (peer, tag) in order; both sides name the same size, else CommError. Not
   // ordered with collectives. Two ranks that send to each other at once use the async forms: a blocking send may wait

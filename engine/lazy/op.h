@@ -43,6 +43,7 @@ class Execution {
   virtual const Value& input(int i) = 0;
   virtual const void* contiguous(int i) = 0;        // the input's elements in row-major order; copied if they are not
   virtual void* output(int i) = 0;                  // fresh memory for output i, row-major
+  virtual void* output_over(int i, int input) = 0;  // in the memory of that input where nobody else looks, else fresh
   virtual void alias(int i, Value value) = 0;       // output i sees memory that exists
   virtual void pend(std::shared_ptr<Pending>) = 0;  // the outputs are complete once it was waited for
   const kernels::Table& kernels() { return backend().kernels(); }
@@ -62,6 +63,8 @@ class Op {
   virtual void eval(Execution&) const = 0;
   // Communication: where it would like input i to be written, so that it need not be copied. Empty: anywhere.
   virtual Value place(int /*input*/) const { return {}; }
+  // Communication: inputs that were placed hold something else afterwards.
+  virtual bool overwrites_inputs() const { return true; }
   // Compute: runs with `bias` added over the last dimension of a matmul (the channels of a convolution), then relu.
   // False: it cannot, nothing was done.
   virtual bool eval_with_epilogue(Execution&, const void* /*bias*/, bool /*relu*/) const { return false; }

@@ -110,10 +110,10 @@ void place(const Trace& trace, Plan& plan) {
     if (node.op->info().category != Category::communication) continue;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       Node* p = node.inputs[i].node();
-      if (p->evaluated || p->uses != 1 || trace.keep[p->index] || p->outputs.size() != 1) continue;
+      if (p->evaluated || (node.op->overwrites_inputs() && (p->uses != 1 || trace.keep[p->index]))) continue;
       Category category = p->op->info().category;
       if (category == Category::compute || is_elementwise(category))
-        plan.placements.push_back({p->index, c, static_cast<int>(i)});
+        plan.placements.push_back({p->index, node.inputs[i].output(), c, static_cast<int>(i)});
     }
   }
 }

@@ -32,8 +32,10 @@ struct Step {
   Slot bias{};
 };
 
-struct Placement {  // node's output is best written where the communication op wants its input
-  uint32_t node, communication;
+struct Placement {  // a node's output is best written where the communication op wants its input
+  uint32_t node;
+  int output;
+  uint32_t communication;
   int input;
 };
 

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "engine/ops/adamw.h"
+
 namespace ds::optim {
 namespace {
 
@@ -11,10 +13,9 @@ class Sgd final : public Optimizer {
   Sgd(std::vector<nn::NamedParameter> parameters, SgdOptions o) : Optimizer(std::move(parameters)), o_(o) {
     if (o_.momentum != 0) velocity_ = zeros_like_parameters();
   }
-  std::vector<NamedState> states() override {
-    std::vector<NamedState> out;
-    for (size_t i = 0; i < velocity_.size(); ++i) out.push_back({"velocity." + parameters_[i].name, &velocity_[i]});
-    return out;
+  std::vector<States> states() override {
+    if (velocity_.empty()) return {};
+    return {{"velocity", &velocity_}};
   }
 
  private:
@@ -33,20 +34,16 @@ class AdamW final : public Optimizer {
  public:
   AdamW(std::vector<nn::NamedParameter> parameters, AdamWOptions o)
       : Optimizer(std::move(parameters)), o_(o), m_(zeros_like_parameters()), v_(zeros_like_parameters()) {}
-  std::vector<NamedState> states() override {
-    std::vector<NamedState> out;
-    for (size_t i = 0; i < m_.size(); ++i) out.push_back({"m." + parameters_[i].name, &m_[i]});
-    for (size_t i = 0; i < v_.size(); ++i) out.push_back({"v." + parameters_[i].name, &v_[i]});
-    return out;
-  }
+  std::vector<States> states() override { return {{"m", &m_}, {"v", &v_}}; }
 
  private:
   Tensor update(size_t i, const Tensor& p, const Tensor& g, double lr) override {
     double t = static_cast<double>(steps_);
     double size = lr / (1 - std::pow(o_.beta1, t)), scale = 1 / std::sqrt(1 - std::pow(o_.beta2, t));
-    m_[i] = m_[i] * o_.beta1 + g * (1 - o_.beta1);
-    v_[i] = v_[i] * o_.beta2 + g * g * (1 - o_.beta2);
-    return p * (1 - lr * o_.weight_decay) - m_[i] * size / (sqrt(v_[i]) * scale + o_.eps);
+    kernels::AdamW factors{o_.beta1, o_.beta2, o_.eps, size, scale, 1 - lr * o_.weight_decay};
+    auto updated = append(std::make_unique<AdamWOp>(factors), {p, std::move(m_[i]), std::move(v_[i]), g});
+    m_[i] = std::move(updated[1]), v_[i] = std::move(updated[2]);
+    return std::move(updated[0]);
   }
   std::vector<Tensor> state_values() const override {
     std::vector<Tensor> out = m_;

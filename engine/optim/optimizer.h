@@ -8,9 +8,9 @@
 
 namespace ds::optim {
 
-struct NamedState {
-  std::string name;  // m.layers.0.weight
-  Tensor* tensor;
+struct States {
+  std::string name;              // "m"
+  std::vector<Tensor>* tensors;  // one a parameter, of its type
 };
 
 class Optimizer {
@@ -23,7 +23,7 @@ class Optimizer {
   void settle();
   // Everything that must be evaluated to finish a step: parameters and states.
   std::vector<Tensor> values() const;
-  virtual std::vector<NamedState> states() { return {}; }
+  virtual std::vector<States> states() { return {}; }
   int64_t steps() const { return steps_; }
   void set_steps(int64_t n) { steps_ = n; }  // when resuming
   const std::vector<nn::NamedParameter>& parameters() const { return parameters_; }

@@ -8,11 +8,11 @@
 namespace ds {
 namespace {
 
-using parallel::Bucket;
+using parallel::BucketRef;
 
-class PendingReduction final : public Pending {
+class PendingCollective final : public Pending {
  public:
-  PendingReduction(std::unique_ptr<comm::Work> work, std::shared_ptr<Bucket> bucket)
+  PendingCollective(std::unique_ptr<comm::Work> work, BucketRef bucket)
       : work_(std::move(work)), bucket_(std::move(bucket)) {}
   void wait() override {
     if (work_->test()) return;
@@ -23,81 +23,151 @@ class PendingReduction final : public Pending {
 
  private:
   std::unique_ptr<comm::Work> work_;
-  std::shared_ptr<Bucket> bucket_;
+  BucketRef bucket_;
 };
 
-class AllReduce final : public Primitive<OpKind::AllReduce> {
+// What the collectives over one region share: one is awaited at a time.
+class OverRegion {
  public:
-  explicit AllReduce(std::shared_ptr<Bucket> bucket) : bucket_(std::move(bucket)) {}
-  std::vector<Type> infer(std::span<const Type> in) const override {
+  OverRegion(const char* op, BucketRef bucket, int region, bool parallel::Region::*awaited)
+      : bucket_(std::move(bucket)), region_(region), awaited_(awaited) {
+    if (std::exchange(this->region().*awaited_, true))
+      fail(op, "the bucket's last collective was not evaluated yet: evaluate its results first");
+  }
+  OverRegion(const OverRegion&) = delete;
+  OverRegion& operator=(const OverRegion&) = delete;
+  ~OverRegion() { done(); }
+
+ protected:
+  parallel::Region& region() const { return bucket_->regions[region_]; }
+  void done() const {
+    if (!std::exchange(done_, true)) region().*awaited_ = false;
+  }
+  Value at(int64_t offset, const Shape& shape) const { return {region().storage, offset, contiguous_strides(shape)}; }
+  void* data(int64_t offset) const { return at(offset, {}).data(bucket_->dtype); }
+  // Input i, into its place if it was not written there.
+  void fetch(Execution& e, int i, int64_t offset) const {
+    const void* from = e.contiguous(i);
+    if (from != data(offset)) std::memcpy(data(offset), from, static_cast<size_t>(e.input_type(i).bytes()));
+  }
+  void check(const char* op, std::span<const Type> in) const {
+    if (in.size() != bucket_->types.size()) fail(op, in.size(), " tensors for a bucket of ", bucket_->types.size());
     for (size_t i = 0; i < in.size(); ++i)
       if (!(in[i] == bucket_->types[i]))
-        fail("all_reduce", "tensor ", i, " of the bucket is ", in[i], ", its place is for ", bucket_->types[i]);
+        fail(op, "tensor ", i, " of the bucket is ", in[i], ", its place is for ", bucket_->types[i]);
+  }
+  void pend(Execution& e, std::unique_ptr<comm::Work> work) const {
+    e.pend(std::make_shared<PendingCollective>(std::move(work), bucket_));
+    done();
+  }
+
+  BucketRef bucket_;
+  int region_;
+  bool parallel::Region::*awaited_;
+  mutable bool done_ = false;
+};
+
+class AllReduce final : public Primitive<OpKind::AllReduce>, OverRegion {
+ public:
+  AllReduce(BucketRef bucket, int region)
+      : OverRegion("all_reduce", std::move(bucket), region, &parallel::Region::reducing) {}
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    check("all_reduce", in);
     return {in.begin(), in.end()};
   }
-  Value place(int input) const override { return {bucket_->storage, bucket_->offsets[input], {}}; }
-
+  Value place(int input) const override { return at(bucket_->offsets[input], {}); }
   void eval(Execution& e) const override {
-    const Bucket& b = *bucket_;
-    for (int i = 0; i < static_cast<int>(b.offsets.size()); ++i) {
-      const Type& t = e.output_type(i);
-      Value slot{b.storage, b.offsets[i], contiguous_strides(t.shape)};
-      const void* from = e.contiguous(i);
-      if (from != slot.data(t.dtype)) std::memcpy(slot.data(t.dtype), from, t.bytes());
-      e.alias(i, std::move(slot));
+    for (int i = 0; i < static_cast<int>(bucket_->offsets.size()); ++i) {
+      fetch(e, i, bucket_->offsets[i]);
+      e.alias(i, at(bucket_->offsets[i], e.output_type(i).shape));
     }
-    e.pend(std::make_shared<PendingReduction>(
-        b.communicator->all_reduce_async(b.buffer->data(), b.count, b.dtype, comm::ReduceOp::sum), bucket_));
+    pend(e, bucket_->communicator->all_reduce_async(data(0), bucket_->count, bucket_->dtype, comm::ReduceOp::sum));
   }
-
- private:
-  std::shared_ptr<Bucket> bucket_;
 };
+
+class ReduceScatter final : public Primitive<OpKind::ReduceScatter>, OverRegion {
+ public:
+  ReduceScatter(BucketRef bucket, int region)
+      : OverRegion("reduce_scatter", std::move(bucket), region, &parallel::Region::reducing) {}
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    check("reduce_scatter", in);
+    return {{bucket_->dtype, {bucket_->share()}}};
+  }
+  Value place(int input) const override { return at(bucket_->offsets[input], {}); }
+  void eval(Execution& e) const override {
+    for (int i = 0; i < static_cast<int>(bucket_->offsets.size()); ++i) fetch(e, i, bucket_->offsets[i]);
+    e.alias(0, at(bucket_->begin(), e.output_type(0).shape));
+    pend(e, bucket_->communicator->reduce_scatter_async(data(bucket_->begin()), data(0), bucket_->share(),
+                                                        bucket_->dtype, comm::ReduceOp::sum));
+  }
+};
+
+class AllGather final : public Primitive<OpKind::AllGather>, OverRegion {
+ public:
+  AllGather(BucketRef bucket, int region)
+      : OverRegion("all_gather", std::move(bucket), region, &parallel::Region::gathering) {}
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    if (Type share{bucket_->dtype, {bucket_->share()}}; in.size() != 1 || !(in[0] == share))
+      fail("all_gather", "this rank's share is ", share, ", got ", in[0]);
+    return bucket_->types;
+  }
+  bool overwrites_inputs() const override { return false; }
+  Value place(int) const override { return at(bucket_->begin(), {}); }
+  void eval(Execution& e) const override {
+    fetch(e, 0, bucket_->begin());
+    for (int i = 0; i < static_cast<int>(bucket_->offsets.size()); ++i)
+      e.alias(i, at(bucket_->offsets[i], e.output_type(i).shape));
+    pend(e, bucket_->communicator->all_gather_async(data(0), data(bucket_->begin()), bucket_->share(), bucket_->dtype));
+  }
+};
+
+int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
 namespace parallel {
 
-Buckets::Buckets(comm::Communicator& communicator, const std::vector<Type>& types, int64_t bucket_bytes,
-                 const std::function<void(bool)>& on_wait) {
+std::vector<BucketRef> make_buckets(comm::Communicator& communicator, const std::vector<Type>& types,
+                                    int64_t bucket_bytes, int regions, const std::function<void(bool)>& on_wait) {
+  std::vector<BucketRef> buckets;
   int64_t filled = 0;
   for (const Type& t : types) {
-    if (t.dtype != types[0].dtype) fail("buckets", "gradients of one dtype are needed, got ", t, " after ", types[0]);
-    if (buckets_.empty() || (filled > 0 && filled + t.bytes() > bucket_bytes)) {
-      buckets_.push_back(std::make_shared<Bucket>());
-      buckets_.back()->communicator = &communicator;
-      buckets_.back()->dtype = t.dtype;
-      buckets_.back()->on_wait = on_wait;
+    if (t.dtype != types[0].dtype) fail("buckets", "tensors of one dtype are needed, got ", t, " after ", types[0]);
+    if (buckets.empty() || (filled > 0 && filled + t.bytes() > bucket_bytes)) {
+      buckets.push_back(std::make_shared<Bucket>());
+      buckets.back()->communicator = &communicator;
+      buckets.back()->dtype = t.dtype;
+      buckets.back()->on_wait = on_wait;
       filled = 0;
     }
-    Bucket& b = *buckets_.back();
+    Bucket& b = *buckets.back();
     b.offsets.push_back(b.count);
     b.types.push_back(t);
-    int64_t line = 64 / static_cast<int64_t>(size_of(t.dtype));  // each tensor begins on a cache line
-    b.count += (t.shape.numel() + line - 1) / line * line;
+    b.count += round_up(t.shape.numel(), 64 / static_cast<int64_t>(size_of(t.dtype)));
     filled += t.bytes();
   }
-  for (auto& b : buckets_) {
+  for (auto& b : buckets) {
+    b->count = round_up(b->count, 64 / static_cast<int64_t>(size_of(b->dtype)) * communicator.size());
     size_t bytes = static_cast<size_t>(b->count) * size_of(b->dtype);
-    b->buffer = communicator.allocate(bytes);
-    std::memset(b->buffer->data(), 0, bytes);
-    b->storage = make_ref<Storage>(Device{}, b->buffer->data(), bytes, b->buffer);
+    for (int r = 0; r < regions; ++r) {
+      auto buffer = communicator.allocate(bytes);
+      std::memset(buffer->data(), 0, bytes);
+      b->regions.push_back({buffer, make_ref<Storage>(Device{}, buffer->data(), bytes, buffer)});
+    }
   }
+  return buckets;
 }
 
-std::vector<Tensor> Buckets::all_reduce(std::vector<Tensor> tensors) const {
-  size_t places = 0;
-  for (const auto& b : buckets_) places += b->offsets.size();
-  if (tensors.size() != places) fail("all_reduce", tensors.size(), " tensors for buckets of ", places);
-  std::vector<Tensor> out;
-  size_t next = 0;
-  for (const auto& b : buckets_) {
-    std::vector<Tensor> in(std::make_move_iterator(tensors.begin() + next),
-                           std::make_move_iterator(tensors.begin() + next + b->offsets.size()));
-    next += b->offsets.size();
-    for (Tensor& t : append(std::make_unique<AllReduce>(b), std::move(in))) out.push_back(std::move(t));
-  }
-  return out;
+std::vector<Tensor> all_reduce(const BucketRef& bucket, int region, std::vector<Tensor> tensors) {
+  return append(std::make_unique<AllReduce>(bucket, region), std::move(tensors));
+}
+
+Tensor reduce_scatter(const BucketRef& bucket, int region, std::vector<Tensor> tensors) {
+  return append(std::make_unique<ReduceScatter>(bucket, region), std::move(tensors))[0];
+}
+
+std::vector<Tensor> all_gather(const BucketRef& bucket, int region, Tensor share) {
+  return append(std::make_unique<AllGather>(bucket, region), {std::move(share)});
 }
 
 }  // namespace parallel

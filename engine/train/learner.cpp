@@ -4,9 +4,6 @@
 namespace ds::train {
 namespace {
 
-constexpr int64_t kBucketBytes =
-    1 << 20;  // small: on one host the reduction of a bucket costs about its memory traffic
-
 models::ModelSpec spec_of(const TrainConfig& c, const data::Dataset& d) {
   models::ModelSpec s;
   s.family = c.model.family;
@@ -29,6 +26,19 @@ Tensor wrap(const void* data, DType t, std::span<const int64_t> sample, int64_t 
   for (int64_t d : sample) shape.push_back(d);
   size_t bytes = static_cast<size_t>(shape.numel()) * size_of(t);
   return Tensor::wrap(make_ref<Storage>(Device{}, const_cast<void*>(data), bytes, nullptr), 0, t, shape);
+}
+
+// The loss and the wish to stop travel beside the gradients.
+constexpr int kScalars = 2;
+
+std::unique_ptr<parallel::DataParallel> make_parallel(const TrainConfig& c, std::vector<nn::NamedParameter> parameters,
+                                                      comm::Communicator& communicator, TrainStatus& status) {
+  parallel::DataParallelOptions o;
+  o.parameters = std::move(parameters);
+  o.scalars = kScalars;
+  o.on_wait = [&status](bool begins) { status.phase = begins ? Phase::collective : Phase::computing; };
+  bool sharded = communicator.size() > 1 && c.zero >= 1;
+  return sharded ? parallel::zero1(communicator, std::move(o)) : parallel::replicated(communicator, std::move(o));
 }
 
 int local_shards(const TrainConfig& c) {
@@ -57,15 +67,10 @@ Learner::Learner(const TrainConfig& config, const data::Dataset& dataset, comm::
       shards_(local_shards(config)),
       model_(models::make_model(spec_of(config, dataset), config.seed)),
       parameters_(model_->named_parameters()),
-      optimizer_(make_optimizer(config.optimizer, parameters_)) {
+      parallel_(make_parallel(config, parameters_, communicator, status)),
+      optimizer_(make_optimizer(config.optimizer, parallel_->owned())) {
   eval(optimizer_->values());
-  optimizer_->settle();
-  if (communicator.size() == 1) return;
-  // Backward is done with the last parameters first; the loss and the wish to stop travel with them.
-  std::vector<Type> types{{DType::f32, {}}, {DType::f32, {}}};
-  for (size_t i = parameters_.size(); i-- > 0;) types.push_back(parameters_[i].parameter->type());
-  auto on_wait = [&status](bool begins) { status.phase = begins ? Phase::collective : Phase::computing; };
-  buckets_.emplace(communicator, types, kBucketBytes, on_wait);
+  parallel_->settle();
 }
 
 Learner::Local Learner::forward_backward(const Tensor& x, const Tensor& target) {
@@ -100,29 +105,20 @@ Learner::Local Learner::local_batch(const data::Batch& batch) {
 }
 
 StepResult Learner::step(const data::Batch& batch, double lr, bool stop) {
-  Tensor loss, stopping = Tensor::from<float>({stop ? 1.0f : 0.0f}, {});
+  held_.clear();
+  std::vector<Tensor> results;
   {
     Local local = local_batch(batch);
-    std::vector<Tensor> grads = std::move(local.grads);
-    loss = local.loss;
-    local = {};
-    if (buckets_) {
-      std::vector<Tensor> all{loss, stopping};
-      all.insert(all.end(), grads.rbegin(), grads.rend());
-      grads.clear();
-      loss = stopping = {};
-      all = buckets_->all_reduce(std::move(all));
-      loss = all[0] * 1.0, stopping = all[1] * 1.0;
-      grads.assign(all.rbegin(), all.rend() - 2);
-    }
-    optimizer_->step(grads, lr);
+    std::vector<Tensor> scalars{std::move(local.loss), Tensor::from<float>({stop ? 1.0f : 0.0f}, {})};
+    auto sums = parallel_->reduce(std::move(local.grads), std::move(scalars));
+    optimizer_->step(sums.grads, lr);
+    results = std::move(sums.scalars);
   }
-  std::vector<Tensor> results = optimizer_->values();
-  results.push_back(loss);
-  results.push_back(stopping);
+  for (const Tensor& t : parallel_->gather()) results.push_back(t);
+  for (const Tensor& t : optimizer_->values()) results.push_back(t);
   eval(results);
-  optimizer_->settle();
-  return {loss.item<float>(), stopping.item<float>() > 0};
+  parallel_->settle();
+  return {results[0].item<float>(), results[1].item<float>() > 0};
 }
 
 Tensor Learner::logits(const Tensor& x) {
@@ -130,31 +126,41 @@ Tensor Learner::logits(const Tensor& x) {
   return (*model_)(x);
 }
 
-std::vector<std::pair<std::string, Tensor*>> Learner::named_state() {
-  std::vector<std::pair<std::string, Tensor*>> out;
-  for (auto& p : parameters_) out.emplace_back("model." + p.name, p.parameter);
-  for (auto& s : optimizer_->states()) out.emplace_back("optimizer." + s.name, s.tensor);
+std::vector<io::TensorView> Learner::state() {
+  std::vector<std::string> names;
+  held_.clear();
+  for (auto& p : parameters_) names.push_back("model." + p.name), held_.push_back(*p.parameter);
+  for (auto& s : optimizer_->states()) {
+    for (auto& p : parameters_) names.push_back("optimizer." + s.name + "." + p.name);
+    for (Tensor& t : parallel_->whole(*s.tensors)) held_.push_back(std::move(t));
+  }
+  std::vector<io::TensorView> out;
+  if (held_.size() != names.size()) return out;  // another rank has them
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Tensor& t = held_[i];
+    out.push_back({names[i], t.dtype(), {t.shape().begin(), t.shape().end()}, t.data()});
+  }
   return out;
 }
 
-std::vector<io::TensorView> Learner::state() {
-  std::vector<io::TensorView> out;
-  for (auto& [name, t] : named_state())
-    out.push_back({name, t->dtype(), {t->shape().begin(), t->shape().end()}, t->data()});
+// One tensor a parameter, over the checkpoint's own memory.
+std::vector<Tensor> Learner::read(const io::Checkpoint& checkpoint, const std::string& prefix) const {
+  std::vector<Tensor> out;
+  for (auto& p : parameters_) {
+    const io::TensorView& v = checkpoint.tensor(prefix + p.name);
+    Shape shape{std::span<const int64_t>(v.shape)};
+    if (Type type = p.parameter->type(); v.dtype != type.dtype || !(shape == type.shape))
+      fail("checkpoint", checkpoint.folder(), ": ", v.name, " is ", Type{v.dtype, shape}, ", the model has ", type);
+    auto storage = make_ref<Storage>(Device{}, const_cast<void*>(v.data), v.bytes(), nullptr);
+    out.push_back(Tensor::wrap(std::move(storage), 0, v.dtype, shape));
+  }
   return out;
 }
 
 void Learner::restore(const io::Checkpoint& checkpoint) {
-  for (auto& [name, t] : named_state()) {
-    const io::TensorView& v = checkpoint.tensor(name);
-    Shape shape{std::span<const int64_t>(v.shape)};
-    if (v.dtype != t->dtype() || !(shape == t->shape()))
-      fail("checkpoint", checkpoint.folder(), ": ", name, " is ", Type{v.dtype, shape}, ", the model has ", t->type());
-    auto storage = make_ref<Storage>(t->device(), v.bytes());
-    backend(t->device()).from_host(storage->data(), v.data, v.bytes());
-    *t = Tensor::wrap(std::move(storage), 0, v.dtype, shape);
-  }
-  optimizer_->settle();
+  std::vector<Tensor> parameters = read(checkpoint, "model.");
+  for (auto& s : optimizer_->states()) *s.tensors = parallel_->own(read(checkpoint, "optimizer." + s.name + "."));
+  parallel_->load(parameters);
   optimizer_->set_steps(checkpoint.state().optimizer_step);
 }
 

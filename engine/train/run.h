@@ -9,7 +9,7 @@
 #include "engine/io/checkpoint_writer.h"
 #include "engine/models/model.h"
 #include "engine/optim/optimizer.h"
-#include "engine/parallel/buckets.h"
+#include "engine/parallel/data_parallel.h"
 #include "engine/train/trainer.h"
 
 namespace ds::train {
@@ -27,7 +27,8 @@ class Learner {
   // Forward, backward, reduction and update of one global batch, of which this rank sees `batch`.
   StepResult step(const data::Batch& batch, double lr, bool stop);
   Tensor logits(const Tensor& x);
-  // Parameters and optimizer states by name, as checkpoints hold them; evaluated and contiguous.
+  // Parameters and optimizer states by name, as checkpoints hold them, valid until the next step. Collective; rank 0
+  // gets them, the others nothing.
   std::vector<io::TensorView> state();
   void restore(const io::Checkpoint& checkpoint);  // throws Error naming a tensor that is missing or of another type
   optim::Optimizer& optimizer() { return *optimizer_; }
@@ -40,15 +41,16 @@ class Learner {
   };
   Local forward_backward(const Tensor& x, const Tensor& target);
   Local local_batch(const data::Batch& batch);
-  std::vector<std::pair<std::string, Tensor*>> named_state();
+  std::vector<Tensor> read(const io::Checkpoint& checkpoint, const std::string& prefix) const;
 
   const TrainConfig& config_;
   const data::Dataset& dataset_;
   int shards_;  // of this rank
   std::unique_ptr<models::Model> model_;
   std::vector<nn::NamedParameter> parameters_;
+  std::unique_ptr<parallel::DataParallel> parallel_;
   std::unique_ptr<optim::Optimizer> optimizer_;
-  std::optional<parallel::Buckets> buckets_;  // more than one rank
+  std::vector<Tensor> held_;  // what state() shows
 };
 
 // Inputs and targets of a batch as tensors over its memory.

@@ -171,8 +171,7 @@ class Loop {
       listener_.on_records({&r, 1});
       listener_.on_progress({step_, total_steps_, batch.epoch, train_seconds_});
     }
-    if (!std::isfinite(result.loss))
-      throw UserError("the loss is " + std::to_string(result.loss) + " at step " + std::to_string(step_));
+    check_finite("the loss", result.loss);
     return result.stop;
   }
 
@@ -187,8 +186,15 @@ class Loop {
     status_.allreduce_bytes = s.all_reduce_bytes;
   }
 
+  void check_finite(const char* what, double loss) const {
+    if (!std::isfinite(loss))
+      throw UserError(std::string(what) + " is " + std::to_string(loss) + " at step " + std::to_string(step_));
+  }
+
+  // Also where what the last update broke is seen, before a checkpoint of it is written.
   void record_evaluation() {
     Evaluation e = evaluate(learner_, *test_, comm_, status_);
+    check_finite("the loss over the test set", e.loss);
     if (config_.rank != 0) return;
     StepRecord r;
     r.kind = StepRecord::Kind::eval;
@@ -198,9 +204,10 @@ class Loop {
   }
 
   void save() {
-    if (!writer_) return;
-    PhaseScope scope(status_, Phase::checkpointing);
+    PhaseScope scope(status_, writer_ ? Phase::checkpointing : Phase::collective);
     auto start = std::chrono::steady_clock::now();
+    std::vector<io::TensorView> tensors = learner_.state();
+    if (!writer_) return;
     io::TrainingState s;
     s.step = step_;
     s.epoch = sampler_.epoch_of(step_), s.position = sampler_.position_of(step_);
@@ -211,7 +218,7 @@ class Loop {
     s.extra["train_seconds"] = std::to_string(train_seconds_);
     s.extra["batch_size"] = std::to_string(config_.batch_size);
     s.extra["samples"] = std::to_string(train_->size());
-    writer_->save(s, learner_.state());
+    writer_->save(s, tensors);
     status_.checkpoint_seconds = status_.checkpoint_seconds + seconds_since(start);
   }
 

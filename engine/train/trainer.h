@@ -47,6 +47,7 @@ struct TrainConfig {
       job_dir;  // shared by all ranks; checkpoints go to JOB_DIR/checkpoints, and the newest good one is resumed
   int64_t generation = 0;  // of this start: fences checkpoints of older ones
   int rank = 0, ranks = 1;
+  int zero = 1;     // 0: every rank updates everything; 1: its share of it (ZeRO-1)
   int threads = 1;  // compute threads of this rank, already bounded by its cores
   ModelConfig model;
   DataConfig data;

@@ -35,6 +35,7 @@ const Table& cpu() {
       .put_add = k::put_add,
       .gather = k::gather,
       .scatter_add = k::scatter_add,
+      .adamw = k::adamw,
       .random_uniform = k::random_uniform,
       .random_normal = k::random_normal,
       .random_bits = k::random_bits,

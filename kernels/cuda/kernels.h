@@ -46,6 +46,8 @@ void gather(Context&, DType, void* out, const void* in, const int64_t* index, in
             int64_t count, int64_t inner);
 void scatter_add(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
                  int64_t count, int64_t inner);
+// optimizer.cu
+void adamw(Context&, DType, const AdamW&, int64_t n, void* const out[3], const void* const in[4]);
 // random.cu
 void random_uniform(Context&, DType, void* out, int64_t n, Philox);
 void random_normal(Context&, DType, void* out, int64_t n, Philox);

@@ -52,6 +52,7 @@ const Table& cuda() {
       .put_add = refuse<"put_add">(&Table::put_add),
       .gather = refuse<"gather">(&Table::gather),
       .scatter_add = refuse<"scatter_add">(&Table::scatter_add),
+      .adamw = refuse<"adamw">(&Table::adamw),
       .random_uniform = refuse<"random_uniform">(&Table::random_uniform),
       .random_normal = refuse<"random_normal">(&Table::random_normal),
       .random_bits = refuse<"random_bits">(&Table::random_bits),

@@ -41,6 +41,7 @@ const Table& null() {
       .put_add = nothing(&Table::put_add),
       .gather = nothing(&Table::gather),
       .scatter_add = nothing(&Table::scatter_add),
+      .adamw = nothing(&Table::adamw),
       .random_uniform = nothing(&Table::random_uniform),
       .random_normal = nothing(&Table::random_normal),
       .random_bits = nothing(&Table::random_bits),

@@ -141,6 +141,12 @@ constexpr Field kFields[] = {
      .fallback = "1",
      .least = 1,
      .most = 1024},
+    {.path = "strategy.zero",
+     .doc = "ZeRO stage: with 1 every rank holds and updates its share of the optimizer's states, with 0 all of them. "
+            "The loss curve is the same.",
+     .fallback = "1",
+     .least = 0,
+     .most = 1},
     {.path = "checkpoint.every_steps",
      .doc = "Steps between checkpoints; 0: only at the end.",
      .fallback = "200",

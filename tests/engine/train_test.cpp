@@ -141,6 +141,32 @@ TEST_P(Train, OtherwiseTheyAgreeWithinRounding) {
   for (size_t i = 0; i < one.size(); ++i) EXPECT_NEAR(two[i], one[i], 1e-6 * one[i]) << "step " << i + 1;
 }
 
+TEST_P(Train, ZeroChangesNoBitOfTheCurve) {
+  TrainConfig c = config("z");
+  c.job_dir = dir_ / "sharded";
+  std::vector<double> sharded = run(c, 2).losses();
+  c.zero = 0;
+  c.job_dir = dir_ / "replicated";
+  EXPECT_EQ(run(c, 2).losses(), sharded);
+}
+
+// A checkpoint of shards is one of the whole model: any number of ranks goes on from it.
+TEST_P(Train, AnyNumberOfRanksResumes) {
+  TrainConfig c = config("r");
+  c.deterministic = true;
+  c.job_dir = dir_ / "one";
+  std::vector<double> unbroken = run(c, 1).losses(), pieces;
+  c.job_dir = dir_ / "pieces";
+  for (auto [ranks, zero, stop] : {std::tuple{4, 1, 6}, {1, 1, 12}, {2, 1, 18}, {2, 0, -1}}) {
+    ++c.generation;
+    c.zero = zero;
+    Outcome o = run(c, ranks, stop);
+    EXPECT_EQ(o.start, static_cast<int64_t>(pieces.size()));
+    for (double l : o.losses()) pieces.push_back(l);
+  }
+  EXPECT_EQ(pieces, unbroken);
+}
+
 TEST_P(Train, AResumedRunIsTheUnbrokenOne) {
   TrainConfig c = config("u");
   std::vector<double> unbroken = run(c, 2).losses();
@@ -187,6 +213,15 @@ TEST_P(Train, ADamagedCheckpointIsNamedAndTheOneBeforeItUsed) {
   ASSERT_EQ(again.warnings.size(), 1u);
   EXPECT_NE(again.warnings[0].find("step-00000024"), std::string::npos) << again.warnings[0];
   EXPECT_EQ(again.losses(), std::vector<double>(unbroken.begin() + 20, unbroken.end()));
+}
+
+// An update that breaks the model is seen at the evaluation, and no checkpoint of it is left behind.
+TEST_P(Train, ALastStepThatBreaksTheModelFails) {
+  TrainConfig c = config("nan");
+  c.optimizer.lr = 1e38;
+  c.max_steps = 1;
+  EXPECT_THROW(run(c, 1), UserError);
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "nan/checkpoints/step-00000001"));
 }
 
 TEST_P(Train, ImpossibleSettingsAreTheUsersToMend) {

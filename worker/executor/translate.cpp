@@ -48,6 +48,7 @@ train::TrainConfig to_config(const v1::StartRank& start, int threads) {
   config.rank = start.rank();
   config.ranks = start.ranks();
   config.threads = threads;
+  config.zero = spec.strategy().zero();
   config.model = to_model(spec.model());
   config.data = {spec.data().dataset(), spec.data().path(), spec.data().limit()};
   config.optimizer = to_optimizer(t.optimizer());

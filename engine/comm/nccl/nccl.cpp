@@ -103,9 +103,10 @@ class NcclCommunicator final : public Communicator {
 
   std::unique_ptr<Work> all_reduce_async(void* data, size_t count, DType type, ReduceOp op,
                                          const Options& options) override;
-  void reduce_scatter(void* out, const void* in, size_t count, DType type, ReduceOp op,
-                      const Options& options) override;
-  void all_gather(void* out, const void* in, size_t count, DType type, const Options& options) override;
+  std::unique_ptr<Work> reduce_scatter_async(void* out, const void* in, size_t count, DType type, ReduceOp op,
+                                             const Options& options) override;
+  std::unique_ptr<Work> all_gather_async(void* out, const void* in, size_t count, DType type,
+                                         const Options& options) override;
   void broadcast(void* data, size_t count, DType type, int root, const Options& options) override;
   std::unique_ptr<Work> send_async(const void* data, size_t bytes, int peer, uint32_t tag) override;
   std::unique_ptr<Work> receive_async(void* data, size_t bytes, int peer, uint32_t tag) override;
@@ -255,18 +256,22 @@ std::unique_ptr<Work> NcclCommunicator::all_reduce_async(void* data, size_t coun
   return launched();
 }
 
-void NcclCommunicator::reduce_scatter(void* out, const void* in, size_t count, DType type, ReduceOp op,
-                                      const Options& options) {
+std::unique_ptr<Work> NcclCommunicator::reduce_scatter_async(void* out, const void* in, size_t count, DType type,
+                                                             ReduceOp op, const Options& options) {
   admit("reduce_scatter", type, op, options);
   progress();
   call(ncclReduceScatter(in, out, count, nccl_type(type), nccl_op(op), comm_, stream_), "reduce_scatter");
-  launched()->wait();
+  stats_.all_reduce_calls += 1;
+  stats_.all_reduce_bytes += count * size_ * size_of(type) / 2;
+  return launched();
 }
 
-void NcclCommunicator::all_gather(void* out, const void* in, size_t count, DType type, const Options&) {
+std::unique_ptr<Work> NcclCommunicator::all_gather_async(void* out, const void* in, size_t count, DType type,
+                                                         const Options&) {
   progress();
   call(ncclAllGather(in, out, count, nccl_type(type), comm_, stream_), "all_gather");
-  launched()->wait();
+  stats_.all_reduce_bytes += count * size_ * size_of(type) / 2;
+  return launched();
 }
 
 void NcclCommunicator::broadcast(void* data, size_t count, DType type, int root, const Options&) {
