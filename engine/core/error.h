@@ -10,14 +10,23 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A dimension or an index that is out of range.
+struct IndexError : Error {
+  using Error::Error;
+};
+
 // fail("matmul", "inner dimensions differ: got ", a, " x ", b) throws "[matmul] inner dimensions differ: got (64,784) x
 // (256,10)"
-template <class... A>
+template <class E = Error, class... A>
 [[noreturn]] void fail(const char* op, const A&... parts) {
   std::ostringstream s;
   s << '[' << op << "] ";
   (s << ... << parts);
-  throw Error(s.str());
+  throw E(s.str());
+}
+template <class... A>
+[[noreturn]] void fail_index(const char* op, const A&... parts) {
+  fail<IndexError>(op, parts...);
 }
 
 }  // namespace ds

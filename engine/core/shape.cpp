@@ -24,7 +24,7 @@ std::ostream& operator<<(std::ostream& out, const Shape& s) { return out << s.st
 
 int normalize_dim(const char* op, int64_t dim, int rank) {
   int64_t d = dim < 0 ? dim + rank : dim;
-  if (d < 0 || d >= rank) fail(op, "dimension ", dim, " is out of range for a tensor of rank ", rank);
+  if (d < 0 || d >= rank) fail_index(op, "dimension ", dim, " is out of range for a tensor of rank ", rank);
   return static_cast<int>(d);
 }
 

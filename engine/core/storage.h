@@ -17,14 +17,17 @@ class Storage final : public RefCounted {
   Device device() const { return device_; }
   void* data() const { return data_; }
   size_t bytes() const { return bytes_; }
-  bool foreign() const { return foreign_; }  // not the pool's: never handed on for reuse in place
+  bool foreign() const { return foreign_ || shared_outside_; }  // not the pool's: never handed on for reuse in place
+  // Others (NumPy, a DLPack consumer) may write to it at any time: ops that read it must not wait.
+  bool shared_outside() const { return shared_outside_; }
+  void share_outside() { shared_outside_ = true; }
 
  private:
   Device device_;
   void* data_;
   size_t bytes_;
   std::shared_ptr<void> owner_;
-  bool foreign_ = false;
+  bool foreign_ = false, shared_outside_ = false;
 };
 
 }  // namespace ds

@@ -121,6 +121,7 @@ void Tensor::copy_to_host(void* out) const {
 NoGrad::NoGrad() : before_(no_grad) { no_grad = true; }
 NoGrad::~NoGrad() { no_grad = before_; }
 bool NoGrad::active() { return no_grad; }
+bool NoGrad::set(bool on) { return std::exchange(no_grad, on); }
 
 std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inputs, Device device) {
   const char* name = op->info().name;

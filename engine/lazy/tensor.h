@@ -88,6 +88,7 @@ class NoGrad {
   NoGrad(const NoGrad&) = delete;
   NoGrad& operator=(const NoGrad&) = delete;
   static bool active();
+  static bool set(bool on);  // for this thread until it is set again; gives what it was
 
  private:
   bool before_;
