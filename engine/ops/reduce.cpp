@@ -29,6 +29,17 @@ Tensor keep(const Tensor& y, const Shape& in, int first, int last) {
   return reshape(y, dims);
 }
 
+// g (outer,1,inner) times, at each place along the middle of x, the product of the other elements there. A tree of
+// products, up and down again: nothing is divided, so zeros are like any other number, here and in further derivatives.
+Tensor times_others(const Tensor& x, const Tensor& g) {
+  int64_t n = x.size(1), half = (n + 1) / 2;
+  if (n <= 1) return broadcast_to(g, x.shape());
+  Tensor a = slice(x, 1, 0, half), b = slice(x, 1, half, n);
+  if (n % 2) b = concat({b, broadcast_to(like(x, 1), {x.size(0), 1, x.size(2)})}, 1);
+  Tensor both = times_others(a * b, g);
+  return slice(concat({both * b, both * a}, 1), 1, 0, n);
+}
+
 constexpr const char* kNames[] = {"sum", "amax", "amin", "prod", "any", "all"};
 
 Tensor reduce(Reduce how, const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
@@ -79,8 +90,12 @@ Grads ReduceOp::vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const {
   switch (how_) {
     case Reduce::sum:
       return {g};
-    case Reduce::prod:
-      return {g * y / in[0]};
+    case Reduce::prod: {
+      Split s = split(shape, first_, last_);
+      Tensor others =
+          times_others(reshape(in[0], {s.outer, s.middle, s.inner}), reshape(grads[0], {s.outer, 1, s.inner}));
+      return {reshape(others, {shape.begin(), shape.end()})};
+    }
     case Reduce::max:
     case Reduce::min: {  // ties share
       Tensor hit = cast(equal(in[0], y), g.dtype());

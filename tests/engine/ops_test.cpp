@@ -60,6 +60,24 @@ TEST(Reduce, MeanMaxMinProdVar) {
            });
 }
 
+// The slope of a product along one factor is the product of the others, zeros or not.
+TEST(Reduce, TheGradientOfAProductWithZeros) {
+  for (int zeros : {0, 1, 2, 7})
+    for (int64_t n : {1, 2, 5, 7}) {
+      Doubles values = numbers(2 * n * 3, 0.5, 2, 3);
+      for (int z = 0; z < zeros && z < n; ++z) values[z * 3 + 1] = values[(2 * n - 1 - z) * 3] = 0;
+      Function f = [](auto& in) { return prod(in[0], {1}); };
+      check_gradient(f, {values}, {{2, n, 3}});
+      Function slope = [&](auto& in) {
+        Tensor x = in[0];
+        return grad(weighted(f({x.set_requires_grad(true)})), {&x, 1}, {.create_graph = true})[0];
+      };
+      if (n > 1 && n < 7) check_gradient(slope, {values}, {{2, n, 3}});
+    }
+  Tensor none = zeros({2, 0}, DType::f64).detach().set_requires_grad(true);
+  EXPECT_EQ(grad(sum(prod(none, {1})), {&none, 1})[0].shape(), (Shape{2, 0}));
+}
+
 TEST(Reduce, LogicAndArguments) {
   Tensor x = Tensor::from<float>({1, 5, 5, -2, 0, -3}, {2, 3});
   EXPECT_EQ(argmax(x, 1).to_vector<int64_t>(), (std::vector<int64_t>{1, 1}));
