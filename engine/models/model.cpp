@@ -104,11 +104,10 @@ class Gpt final : public Model {
     Tensor position = arange(0, static_cast<double>(x.size(1)), 1, DType::i64, x.device());
     Tensor y = tokens_(x) + positions_(position);
     for (auto& block : blocks_) y = (*block)(y);
-    return linear(flatten_rows(norm_(y)), tokens_.weight());
+    return linear(reshape(norm_(y), {x.numel(), y.size(-1)}), tokens_.weight());
   }
 
  private:
-  static Tensor flatten_rows(const Tensor& x) { return reshape(x, {-1, x.size(-1)}); }
   nn::Embedding tokens_, positions_;
   std::vector<std::unique_ptr<GptBlock>> blocks_;
   nn::LayerNorm norm_;

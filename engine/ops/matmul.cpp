@@ -102,7 +102,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (b.rank() == 2 && a.rank() > 2) {
     std::vector<int64_t> shape(a.shape().begin(), a.shape().end());
     shape.back() = b.size(1);
-    return reshape(matmul(reshape(a, {-1, a.size(-1)}), b), shape);
+    return reshape(matmul(reshape(a, {batch_of(a.shape()) * a.size(-2), a.size(-1)}), b), shape);
   }
   if (a.rank() == b.rank() || a.rank() == 2) {
     Shape sa(std::span(a.shape().begin(), a.rank() - 2)), sb(std::span(b.shape().begin(), b.rank() - 2));

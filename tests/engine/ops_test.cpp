@@ -148,6 +148,30 @@ TEST(Matmul, TheGradientOfALinearWeightIsContiguous) {
   EXPECT_TRUE(g.value().contiguous(g.shape()));
 }
 
+TEST(Matmul, NothingToSumOverGivesZeros) {
+  struct Case {
+    Shape a, b, y;
+  };
+  for (const Case& c : {Case{{2, 3, 0}, {0, 4}, {2, 3, 4}},
+                        {{2, 3, 0}, {2, 0, 4}, {2, 3, 4}},
+                        {{3, 0}, {2, 0, 4}, {2, 3, 4}},
+                        {{2, 1, 3, 0}, {5, 0, 4}, {2, 5, 3, 4}},
+                        {{0}, {0, 4}, {4}},
+                        {{2, 3, 0}, {0}, {2, 3}},
+                        {{0, 3, 2}, {2, 4}, {0, 3, 4}}}) {
+    Tensor a = zeros(c.a).detach().set_requires_grad(true), b = zeros(c.b).detach().set_requires_grad(true);
+    Tensor y = matmul(a, b);
+    EXPECT_EQ(y.shape(), c.y);
+    EXPECT_EQ(y.to_vector<float>(), std::vector<float>(c.y.numel(), 0));
+    std::vector<Tensor> of{a, b}, g = grad(sum(y), of);
+    EXPECT_EQ(g[0].eval().shape(), c.a);
+    EXPECT_EQ(g[1].to_vector<float>(), std::vector<float>(c.b.numel(), 0));
+  }
+  Tensor bias = Tensor::from<float>({1, -2}, {2});
+  EXPECT_EQ(relu(linear(zeros({2, 2, 0}), zeros({2, 0}), bias)).to_vector<float>(),
+            (std::vector<float>{1, 0, 1, 0, 1, 0, 1, 0}));
+}
+
 TEST(Matmul, ErrorsNameBothShapes) {
   try {
     matmul(zeros({64, 784}), zeros({256, 10}));
