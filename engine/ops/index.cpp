@@ -1,5 +1,7 @@
 #include "engine/ops/index.h"
 
+#include <stdexcept>
+
 namespace ds {
 namespace {
 
@@ -24,6 +26,16 @@ void check_same_but(const char* op, const Shape& x, const Shape& index, int dim)
   if (!fits) fail(op, "the index ", index, " must have the extents of ", x, " but along dimension ", dim);
 }
 
+// Kernels know no Error of the tensor API.
+template <class F>
+void checked(F&& kernel) {
+  try {
+    kernel();
+  } catch (const std::out_of_range& e) {
+    throw Error(e.what());
+  }
+}
+
 }  // namespace
 
 std::vector<Type> TakeOp::infer(std::span<const Type> in) const {
@@ -40,8 +52,10 @@ Grads TakeOp::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
 void TakeOp::eval(Execution& e) const {
   const Type& x = e.input_type(0);
   Around a = around(x.shape, dim_);
-  e.kernels().take(e.context(), x.dtype, e.output(0), e.contiguous(0), static_cast<const int64_t*>(e.contiguous(1)),
-                   a.outer, x.shape[dim_], e.input_type(1).shape[0], a.inner);
+  checked([&] {
+    e.kernels().take(e.context(), x.dtype, e.output(0), e.contiguous(0), static_cast<const int64_t*>(e.contiguous(1)),
+                     a.outer, x.shape[dim_], e.input_type(1).shape[0], a.inner);
+  });
 }
 
 Grads PutAdd::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
@@ -52,9 +66,11 @@ void PutAdd::eval(Execution& e) const {
   Around a = around(shape_, dim_);
   void* out = e.output(0);
   e.kernels().fill(e.context(), e.output_type(0).dtype, out, shape_.numel(), 0);
-  e.kernels().put_add(e.context(), e.output_type(0).dtype, out, e.contiguous(0),
-                      static_cast<const int64_t*>(e.contiguous(1)), a.outer, shape_[dim_], e.input_type(1).shape[0],
-                      a.inner);
+  checked([&] {
+    e.kernels().put_add(e.context(), e.output_type(0).dtype, out, e.contiguous(0),
+                        static_cast<const int64_t*>(e.contiguous(1)), a.outer, shape_[dim_], e.input_type(1).shape[0],
+                        a.inner);
+  });
 }
 
 std::vector<Type> GatherOp::infer(std::span<const Type> in) const {
@@ -70,8 +86,10 @@ Grads GatherOp::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
 void GatherOp::eval(Execution& e) const {
   const Type& x = e.input_type(0);
   Around a = around(x.shape, dim_);
-  e.kernels().gather(e.context(), x.dtype, e.output(0), e.contiguous(0), static_cast<const int64_t*>(e.contiguous(1)),
-                     a.outer, x.shape[dim_], e.input_type(1).shape[dim_], a.inner);
+  checked([&] {
+    e.kernels().gather(e.context(), x.dtype, e.output(0), e.contiguous(0), static_cast<const int64_t*>(e.contiguous(1)),
+                       a.outer, x.shape[dim_], e.input_type(1).shape[dim_], a.inner);
+  });
 }
 
 std::vector<Type> ScatterAdd::infer(std::span<const Type> in) const {
@@ -89,9 +107,11 @@ void ScatterAdd::eval(Execution& e) const {
   Around a = around(shape_, dim_);
   void* out = e.output(0);
   e.kernels().fill(e.context(), e.output_type(0).dtype, out, shape_.numel(), 0);
-  e.kernels().scatter_add(e.context(), e.output_type(0).dtype, out, e.contiguous(0),
-                          static_cast<const int64_t*>(e.contiguous(1)), a.outer, shape_[dim_],
-                          e.input_type(1).shape[dim_], a.inner);
+  checked([&] {
+    e.kernels().scatter_add(e.context(), e.output_type(0).dtype, out, e.contiguous(0),
+                            static_cast<const int64_t*>(e.contiguous(1)), a.outer, shape_[dim_],
+                            e.input_type(1).shape[dim_], a.inner);
+  });
 }
 
 // ---- functions

@@ -344,7 +344,23 @@ TEST(Index, TakeGatherScatterAndTheirGradients) {
              for (int i = 0; i < 6; ++i) y[at[i]] += in[1][i];
              return y;
            });
-  EXPECT_THROW(take(zeros({3, 2}), Tensor::from<int64_t>({3}, {1}), 0).eval(), std::exception);
+}
+
+TEST(Index, OutOfRangeIsAnErrorThatNamesTheOpTheIndexAndTheSize) {
+  auto message = [](const Tensor& t) -> std::string {
+    try {
+      t.eval();
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no Error";
+  };
+  Tensor x = zeros({3, 2}), index = Tensor::from<int64_t>({3}, {1});
+  EXPECT_EQ(message(take(x, index, 0)), "[take] index 3 is out of range for size 3");
+  EXPECT_EQ(message(embedding(index, x)), "[take] index 3 is out of range for size 3");
+  Tensor wide = Tensor::from<int64_t>({0, 1, -3, 0, 1, 0}, {3, 2});
+  EXPECT_EQ(message(gather(x, 1, wide)), "[gather] index -3 is out of range for size 2");
+  EXPECT_EQ(message(scatter_add(x, 1, wide, x)), "[scatter_add] index -3 is out of range for size 2");
 }
 
 TEST(View, EveryViewIsRightForwardAndBack) {
