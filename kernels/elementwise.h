@@ -30,7 +30,7 @@ struct EwCode {  // without extents or addresses: cached in the plan
   std::vector<uint16_t> outputs;  // registers that are stored; each has its dtype
 };
 
-inline constexpr int kMaxRank = 6;
+inline constexpr int kMaxRank = 8;
 
 // Where an input lies in the iteration space: strides in elements, 0 where it is broadcast.
 struct EwInput {

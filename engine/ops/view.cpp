@@ -54,6 +54,8 @@ Tensor sum_to(const Tensor& g, const Shape& shape) {
 
 }  // namespace
 
+static_assert(kMaxDims <= kernels::kMaxRank, "every shape is an iteration space");
+
 kernels::EwSpace collapse(const Shape& shape, std::span<Shape> strides) {
   kernels::EwSpace space{};
   std::vector<Shape> merged(strides.size());
@@ -67,8 +69,6 @@ kernels::EwSpace collapse(const Shape& shape, std::span<Shape> strides) {
       for (size_t k = 0; k < strides.size(); ++k) merged[k][rank - 1] = strides[k][d];
       continue;
     }
-    if (rank == kernels::kMaxRank)
-      fail("elementwise", "more than ", kernels::kMaxRank, " separate dimensions in ", shape);
     space.extent[rank] = shape[d];
     for (size_t k = 0; k < strides.size(); ++k) merged[k].push_back(strides[k][d]);
     ++rank;

@@ -12,7 +12,7 @@ namespace ds::kernels::cuda_detail {
 namespace {
 
 constexpr int kEach = 4;
-constexpr int kMaxInputs = 32;
+constexpr int kMaxInputs = 28;
 constexpr int kMaxInstructions = 64;
 constexpr int kOps = static_cast<int>(Ew::cast_);
 constexpr int kTypes = static_cast<int>(DType::boolean) + 1;

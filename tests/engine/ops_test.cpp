@@ -414,6 +414,58 @@ TEST(View, EveryViewIsRightForwardAndBack) {
       });
 }
 
+// As many dimensions as a shape has, none of which can be merged with its neighbour.
+TEST(View, EightDimensionsThroughEveryKindOfOp) {
+  for (int rank : {7, 8}) {
+    Shape shape;
+    std::vector<int64_t> backwards, every_other;
+    for (int d = 0; d < rank; ++d) {
+      shape.push_back(d % 3 == 2 ? 3 : 2);
+      backwards.push_back(rank - 1 - d);
+      if (d % 2) every_other.push_back(d);
+    }
+    Shape turned = permute(zeros(shape), backwards).shape();
+    auto at = [&](int64_t i) {  // of element i of the permutation, in the original
+      int64_t from = 0, step = 1;
+      std::vector<int64_t> place(rank);
+      for (int d = rank - 1; d >= 0; --d) place[d] = i % turned[d], i /= turned[d];
+      for (int d = rank - 1; d >= 0; --d) from += place[rank - 1 - d] * step, step *= shape[d];
+      return from;
+    };
+    auto permuted = [&](const Doubles& x) {
+      Doubles out;
+      for (int64_t i = 0; i < shape.numel(); ++i) out.push_back(x[at(i)]);
+      return out;
+    };
+    check_op([&](auto& in) { return permute(in[0], backwards); }, {{shape}}, [&](auto& in) { return permuted(in[0]); },
+             false, kFloats);
+    check_op([&](auto& in) { return permute(in[0], backwards) * in[1]; }, {{shape}, {turned}},
+             [&](auto& in) {
+               Doubles out = permuted(in[0]);
+               for (size_t i = 0; i < out.size(); ++i) out[i] *= in[1][i];
+               return out;
+             },
+             false, kFloats);
+    // Sums over every other dimension, one at a time and at once.
+    Tensor x = tensor(numbers(shape.numel(), -1, 1, 2), shape, DType::f64), stepwise = x;
+    for (int64_t d : every_other) stepwise = sum(stepwise, {d}, true);
+    expect_near(doubles(sum(x, every_other, true)), doubles(stepwise), 1e-12, "sum");
+    expect_near(doubles(amax(permute(x, backwards), {0})),
+                doubles(permute(amax(x, {-1}), std::vector<int64_t>(backwards.begin() + 1, backwards.end()))), 0,
+                "amax");
+    // A product batched over all but two dimensions, read through a permutation.
+    Tensor y = permute(tensor(numbers(shape.numel(), -1, 1, 3), turned, DType::f64), backwards);
+    Tensor product = matmul(x, transpose(y, -2, -1));
+    std::vector<int64_t> flat{-1, shape[rank - 2], shape[rank - 1]};
+    expect_near(doubles(product), doubles(matmul(reshape(x, flat), transpose(reshape(contiguous(y), flat), -2, -1))),
+                1e-12, "matmul");
+    Tensor part = slice(permute(x, backwards), 0, 1, 2);
+    expect_near(doubles(concat({part, part}, 1)), doubles(concat({contiguous(part), contiguous(part)}, 1)), 0,
+                "concat");
+  }
+  EXPECT_THROW(unsqueeze(zeros({1, 1, 1, 1, 1, 1, 1, 1}), 0), Error);
+}
+
 TEST(Random, StreamsAreRepeatableAndSpread) {
   Tensor a = random_uniform({10000}, 7), b = random_uniform({10000}, 7), c = random_uniform({10000}, 8);
   EXPECT_EQ(a.to_vector<float>(), b.to_vector<float>());
