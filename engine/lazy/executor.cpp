@@ -1,52 +1,15 @@
 #include "engine/lazy/executor.h"
 
 #include <atomic>
-#include <mutex>
-#include <unordered_map>
 
-#include "engine/lazy/plan.h"
+#include "engine/lazy/plan_cache.h"
 #include "engine/ops/view.h"
 
 namespace ds {
 namespace {
 
 thread_local std::function<void()> progress_hook;
-std::atomic<uint64_t> evaluations{0}, plans_built{0}, nodes_run{0}, steps_run{0};
-
-class PlanCache {
- public:
-  std::shared_ptr<const Plan> get(const Trace& trace) {
-    Key key{trace.hash[0], trace.hash[1]};
-    {
-      std::lock_guard lock(mutex_);
-      if (auto it = plans_.find(key); it != plans_.end()) return it->second;
-    }
-    std::shared_ptr<const Plan> plan = make_plan(trace);
-    ++plans_built;
-    std::lock_guard lock(mutex_);
-    return plans_.emplace(key, std::move(plan)).first->second;
-  }
-  void clear() {
-    std::lock_guard lock(mutex_);
-    plans_.clear();
-  }
-
- private:
-  struct Key {
-    uint64_t a, b;
-    bool operator==(const Key&) const = default;
-  };
-  struct Hash {
-    size_t operator()(const Key& k) const { return k.a ^ (k.b * 0x9e3779b97f4a7c15u); }
-  };
-  std::mutex mutex_;
-  std::unordered_map<Key, std::shared_ptr<const Plan>, Hash> plans_;
-};
-
-PlanCache& cache() {
-  static auto* c = new PlanCache;
-  return *c;
-}
+std::atomic<uint64_t> evaluations{0}, nodes_run{0}, steps_run{0};
 
 // One op's view of the node it runs for. With an epilogue the inputs are one node's and the output is another's.
 class NodeExecution final : public Execution {
@@ -239,14 +202,13 @@ void eval(std::span<const Tensor> tensors) {
   Trace trace = make_trace(tensors);
   if (!trace.nodes.empty()) {
     ++evaluations;
-    std::shared_ptr<const Plan> plan = cache().get(trace);
+    std::shared_ptr<const Plan> plan = plan_for(trace);
     Runner(trace, *plan).run();
   }
   wait_pending(tensors);
 }
 
-ExecutorStats executor_stats() { return {evaluations, plans_built, nodes_run, steps_run}; }
-void clear_plan_cache() { cache().clear(); }
+ExecutorStats executor_stats() { return {evaluations, plans_built(), nodes_run, steps_run, cached_plans()}; }
 void set_progress_hook(std::function<void()> hook) { progress_hook = std::move(hook); }
 
 }  // namespace ds

@@ -15,6 +15,7 @@ struct ExecutorStats {
   uint64_t plans = 0;        // plans built; the rest came from the cache
   uint64_t nodes = 0;        // nodes run
   uint64_t steps = 0;        // kernels launched for them: less than nodes where ops were fused
+  uint64_t cached = 0;       // plans in the cache: at most kMaxPlans of plan_cache.h
 };
 ExecutorStats executor_stats();
 void clear_plan_cache();

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "engine/lazy/passes.h"
+#include "engine/lazy/plan_cache.h"
 
 namespace ds {
 namespace {
@@ -40,7 +41,9 @@ std::vector<PassStats> pass_stats() {
   return out;
 }
 
-void set_pass(Pass p, bool on) { table[static_cast<int>(p)].on = on; }
+void set_pass(Pass p, bool on) {
+  if (table[static_cast<int>(p)].on.exchange(on) != on) clear_plan_cache();
+}
 
 void verify(const Plan& plan, const Trace& trace) {
   std::vector<uint32_t> step(trace.nodes.size(), UINT32_MAX);

@@ -53,7 +53,7 @@ struct PassStats {
   double seconds;
 };
 std::vector<PassStats> pass_stats();
-void set_pass(Pass, bool on);
+void set_pass(Pass, bool on);  // a change empties the plan cache
 
 std::unique_ptr<Plan> make_plan(const Trace&);
 

@@ -1,6 +1,7 @@
 #include <thread>
 
 #include "engine/lazy/node.h"
+#include "engine/lazy/plan_cache.h"
 #include "engine/models/model.h"
 #include "engine/optim/optimizer.h"
 #include "tests/engine/op_test.h"
@@ -42,6 +43,64 @@ TEST(Plan, ABroadcastBiasIsNotPlannedAsAWholeOne) {
   auto convolve = [&](const Tensor& bias) { return (conv2d(image, filter) + bias).to_vector<float>(); };
   EXPECT_EQ(convolve(Tensor::from<float>({1, 2}, {1, 2, 1, 1})), (std::vector<float>{2, 2, 2, 2, 3, 3, 3, 3}));
   EXPECT_EQ(convolve(Tensor::from<float>({1, 2}, {1, 1, 1, 2})), (std::vector<float>{2, 3, 2, 3, 2, 3, 2, 3}));
+}
+
+// The bits of `structure` are a chain of ops: no two are alike.
+Tensor chain(uint32_t structure) {
+  Tensor y = ones({2});
+  for (int bit = 0; bit < 14; ++bit) y = structure >> bit & 1 ? neg(y) : abs(y);
+  return y;
+}
+
+TEST(Plan, TheCacheIsBoundedAndKeepsWhatIsUsed) {
+  clear_plan_cache();
+  EXPECT_EQ(executor_stats().cached, 0u);
+  uint64_t built = executor_stats().plans;
+  constexpr uint32_t kUsed = 1 << 13;
+  for (uint32_t i = 0; i < kMaxPlans + 100; ++i) {
+    chain(i).eval();
+    if (i % 100) continue;
+    EXPECT_EQ(chain(kUsed).to_vector<float>(), (std::vector<float>{-1, -1}));
+  }
+  EXPECT_EQ(executor_stats().cached, kMaxPlans);
+  EXPECT_EQ(executor_stats().plans - built, kMaxPlans + 101) << "the one in use was thrown out";
+  built = executor_stats().plans;
+  chain(kMaxPlans).eval();
+  EXPECT_EQ(executor_stats().plans, built);
+  chain(0).eval();
+  EXPECT_EQ(executor_stats().plans, built + 1) << "the oldest should have gone";
+}
+
+TEST(Plan, SwitchingAPassForgetsThePlansMadeWithIt) {
+  Tensor x = contiguous(ones({8})).eval();
+  auto steps = [&] {
+    uint64_t before = executor_stats().steps;
+    exp(neg(x)).eval();
+    return executor_stats().steps - before;
+  };
+  EXPECT_EQ(steps(), 1u);
+  set_pass(Pass::fuse_elementwise, false);
+  EXPECT_EQ(executor_stats().cached, 0u);
+  EXPECT_EQ(steps(), 2u);
+  set_pass(Pass::fuse_elementwise, true);
+  EXPECT_EQ(steps(), 1u);
+  set_pass(Pass::fuse_elementwise, true);
+  EXPECT_NE(executor_stats().cached, 0u) << "nothing was switched";
+}
+
+TEST(Plan, ThreadsShareTheCacheWhileItIsFilledAndEmptied) {
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (uint32_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (uint32_t i = 0; i < 300; ++i) {
+        if (t == 0 && i % 10 == 0) set_pass(Pass::fuse_elementwise, i % 20 != 0);
+        wrong += std::abs(chain(i * 5 % 64).to_vector<float>()[1]) != 1;
+      }
+    });
+  for (auto& t : threads) t.join();
+  set_pass(Pass::fuse_elementwise, true);
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST(Executor, DeadNodesAreNotRunAndHeldOnesAreKept) {
