@@ -71,10 +71,7 @@ class Runner {
     for (const Step& step : plan_.steps) {
       if (progress_hook) progress_hook();
       wait_inputs(step);
-      if (!step.outputs.empty())
-        run_program(step);
-      else
-        run_op(step);
+      run_step(step);
     }
     nodes_run += trace_.nodes.size();
     steps_run += plan_.steps.size();
@@ -93,6 +90,8 @@ class Runner {
         }
   }
 
+  void run_step(const Step& step) { step.outputs.empty() ? run_op(step) : run_program(step); }
+
   void run_op(const Step& step) {
     Node& main = *trace_.nodes[step.main];
     Node& result = *trace_.nodes[step.result];
@@ -109,7 +108,10 @@ class Runner {
         if (!packed.contiguous(t.shape)) packed = make_contiguous(packed, t, owner.device);
         bias = packed.data(t.dtype);
       }
-      main.op->eval_with_epilogue(e, bias, step.relu);
+      if (!main.op->eval_with_epilogue(e, bias, step.relu)) {
+        for (const Step& part : step.parts) run_step(part);
+        return;
+      }
     }
     e.publish();
     result.detach();

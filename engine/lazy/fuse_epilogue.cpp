@@ -42,8 +42,11 @@ class Fuser {
   }
 
   void take(Step& step, uint32_t n) {
+    if (step.parts.empty()) step.parts = {Step(step)};
+    Step& part = plan_.steps[step_[n]];
     step.nodes.push_back(n);
-    plan_.steps[step_[n]].nodes.clear();
+    step.parts.push_back(std::move(part));
+    part.nodes.clear();
   }
 
   void fuse(uint32_t main) {
@@ -66,6 +69,7 @@ class Fuser {
       step.result = next;
     }
     std::sort(step.nodes.begin(), step.nodes.end());
+    std::sort(step.parts.begin(), step.parts.end(), [](const Step& a, const Step& b) { return a.main < b.main; });
   }
 
   const Trace& trace_;

@@ -66,7 +66,7 @@ class Op {
   // Communication: inputs that were placed hold something else afterwards.
   virtual bool overwrites_inputs() const { return true; }
   // Compute: runs with `bias` added over the last dimension of a matmul (the channels of a convolution), then relu.
-  // False: it cannot, nothing was done.
+  // False: it cannot, nothing was done; the ops then run one at a time.
   virtual bool eval_with_epilogue(Execution&, const void* /*bias*/, bool /*relu*/) const { return false; }
   virtual Cost cost(std::span<const Type> inputs, std::span<const Type> outputs) const;
 };

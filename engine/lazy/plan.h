@@ -30,6 +30,7 @@ struct Step {
   uint32_t result;
   bool has_bias = false, relu = false;
   Slot bias{};
+  std::vector<Step> parts;  // what it was fused from, in order: run when the op refuses the epilogue
 };
 
 struct Placement {  // a node's output is best written where the communication op wants its input

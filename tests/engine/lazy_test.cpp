@@ -3,6 +3,7 @@
 #include "engine/lazy/node.h"
 #include "engine/lazy/plan_cache.h"
 #include "engine/models/model.h"
+#include "engine/ops/matmul.h"
 #include "engine/optim/optimizer.h"
 #include "tests/engine/op_test.h"
 
@@ -143,6 +144,32 @@ TEST(Executor, AnErrorLeavesInputsAndEarlierValuesUsable) {
   EXPECT_THROW(bad.eval(), std::exception);
   EXPECT_THROW(bad.eval(), std::exception);
   EXPECT_EQ(sum(x).item<float>(), 6);
+}
+
+// A product whose backend has no epilogues.
+class PlainProduct final : public Op {
+ public:
+  OpKind kind() const override { return OpKind::MatmulOp; }
+  std::vector<Type> infer(std::span<const Type> in) const override { return product_.infer(in); }
+  void eval(Execution& e) const override { product_.eval(e); }
+
+ private:
+  MatmulOp product_;
+};
+
+TEST(Executor, AnEpilogueThatIsRefusedRunsAsSingleOps) {
+  Tensor x = tensor(numbers(12, -1, 1, 1), {3, 4}, DType::f32).eval();
+  Tensor w = tensor(numbers(8, -1, 1, 2), {4, 2}, DType::f32).eval();
+  Tensor bias = tensor(numbers(2, -1, 1, 3), {2}, DType::f32).eval();
+  for (bool with_bias : {true, false}) {
+    auto epilogue = [&](const Tensor& product) { return relu(with_bias ? product + bias : product); };
+    auto steps = executor_stats().steps;
+    Tensor y = epilogue(apply1<PlainProduct>({x, w}));
+    y.eval();
+    EXPECT_EQ(executor_stats().steps - steps, 1u) << "it was not fused: this test tests nothing";
+    EXPECT_EQ(y.to_vector<float>(), epilogue(matmul(x, w)).to_vector<float>());
+    EXPECT_EQ((y * 2.0 + 1.0).eval().numel(), 6);
+  }
 }
 
 // grad with allow_unused gives empty handles: looking at one is an error, not a crash.
