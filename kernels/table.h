@@ -47,6 +47,7 @@ struct Pool2d {
   DType type;
   int64_t n, c, h, w, oh, ow;  // n*c planes
   int64_t kh, kw, stride_h, stride_w, pad_h, pad_w;
+  bool positive = false;  // gradient of the maximum: nothing where that is not above zero, as behind a relu
 };
 
 // Philox 4x32-10: element i of the stream (seed, offset) is word i % 4 of counter offset + i / 4.

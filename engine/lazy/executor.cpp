@@ -204,6 +204,8 @@ void eval(std::span<const Tensor> tensors) {
   Trace trace = make_trace(tensors);
   if (!trace.nodes.empty()) {
     ++evaluations;
+    rewrite(trace, tensors);
+    hash_structure(trace);
     std::shared_ptr<const Plan> plan = plan_for(trace);
     Runner(trace, *plan).run();
   }

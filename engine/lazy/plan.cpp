@@ -5,30 +5,35 @@
 
 #include "engine/lazy/passes.h"
 #include "engine/lazy/plan_cache.h"
+#include "engine/lazy/rewrite.h"
 
 namespace ds {
 namespace {
 
 struct PassEntry {
   const char* name;
-  void (*run)(const Trace&, Plan&);
+  void (*rewrite)(Rewriter&);  // one of the two
+  void (*plan)(const Trace&, Plan&);
   std::atomic<bool> on{true};
   std::atomic<uint64_t> runs{0};
   std::atomic<double> seconds{0};
 };
 
 PassEntry table[] = {
-    {"fuse_epilogue", passes::fuse_epilogue},
-    {"fuse_elementwise", passes::fuse_elementwise},
-    {"order", passes::order},
-    {"place", passes::place},
+    {"mask_pool_grad", passes::mask_pool_grad, nullptr},
+    {"turn_matmul", passes::turn_matmul, nullptr},
+    {"cancel_permutes", passes::cancel_permutes, nullptr},
+    {"fuse_epilogue", nullptr, passes::fuse_epilogue},
+    {"fuse_elementwise", nullptr, passes::fuse_elementwise},
+    {"order", nullptr, passes::order},
+    {"place", nullptr, passes::place},
 };
 
-void run(PassEntry& pass, const Trace& trace, Plan& plan) {
+template <class F>
+void run(PassEntry& pass, F&& f) {
   if (!pass.on) return;
   auto start = std::chrono::steady_clock::now();
-  pass.run(trace, plan);
-  verify(plan, trace);
+  f();
   ++pass.runs;
   pass.seconds = pass.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -64,6 +69,21 @@ void verify(const Plan& plan, const Trace& trace) {
   }
 }
 
+void rewrite(Trace& trace, std::span<const Tensor> roots) {
+  for (PassEntry& pass : table) {
+    if (!pass.rewrite) continue;
+    run(pass, [&] {
+      bool changed;
+      {
+        Rewriter rewriter(trace);
+        pass.rewrite(rewriter);
+        changed = rewriter.changed();
+      }
+      if (changed) trace = make_trace(roots);
+    });
+  }
+}
+
 std::unique_ptr<Plan> make_plan(const Trace& trace) {
   auto plan = std::make_unique<Plan>();
   auto users = passes::users_of(trace);
@@ -75,7 +95,13 @@ std::unique_ptr<Plan> make_plan(const Trace& trace) {
     plan->steps.push_back(std::move(s));
   }
   verify(*plan, trace);
-  for (PassEntry& pass : table) run(pass, trace, *plan);
+  for (PassEntry& pass : table) {
+    if (!pass.plan) continue;
+    run(pass, [&] {
+      pass.plan(trace, *plan);
+      verify(*plan, trace);
+    });
+  }
   return plan;
 }
 

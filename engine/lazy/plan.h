@@ -45,8 +45,17 @@ struct Plan {
   std::vector<Placement> placements;
 };
 
-// The passes, in order; each may be switched off by name for tests and for finding faults.
-enum class Pass : uint8_t { fuse_epilogue, fuse_elementwise, order, place };
+// The passes, in order; each may be switched off by name for tests and for finding faults. Those up to cancel_permutes
+// rewrite the trace, at each evaluation (engine/lazy/rewrite.h); the others make its plan.
+enum class Pass : uint8_t {
+  mask_pool_grad,
+  turn_matmul,
+  cancel_permutes,
+  fuse_epilogue,
+  fuse_elementwise,
+  order,
+  place
+};
 struct PassStats {
   const char* name;
   bool on;
@@ -56,6 +65,8 @@ struct PassStats {
 std::vector<PassStats> pass_stats();
 void set_pass(Pass, bool on);  // a change empties the plan cache
 
+// Runs the passes that rewrite; the trace is made anew from its roots when one did.
+void rewrite(Trace&, std::span<const Tensor> roots);
 std::unique_ptr<Plan> make_plan(const Trace&);
 
 // Throws Error when steps use what was not computed before, or leave out or repeat a node: run after every pass.

@@ -91,7 +91,10 @@ Trace make_trace(std::span<const Tensor> roots) {
 
   trace.keep.assign(trace.nodes.size(), 0);
   for (size_t i = 0; i < trace.nodes.size(); ++i) trace.keep[i] = trace.nodes[i]->use_count() > trace.nodes[i]->uses;
+  return trace;
+}
 
+void hash_structure(Trace& trace) {
   Hasher h;
   ShapeNumbers shapes;
   for (Node* n : trace.leaves) add_outputs(*n, shapes, h);
@@ -104,7 +107,6 @@ Trace make_trace(std::span<const Tensor> roots) {
     add_outputs(n, shapes, h);
   }
   h.store(trace.hash);
-  return trace;
 }
 
 }  // namespace ds

@@ -16,7 +16,8 @@ struct Trace {
                               // `keep`; no other extents
 };
 
-// Counts uses and marks nodes; the trace is valid until the next one is made.
+// Counts uses and marks nodes; the trace is valid until the next one is made. Without its hash.
 Trace make_trace(std::span<const Tensor> roots);
+void hash_structure(Trace&);
 
 }  // namespace ds

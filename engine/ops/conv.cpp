@@ -1,7 +1,5 @@
 #include "engine/ops/conv.h"
 
-#include "engine/lazy/node.h"
-
 namespace ds {
 namespace {
 
@@ -120,6 +118,7 @@ void MaxPool2dOp::eval(Execution& e) const {
 
 void MaxPool2dGrad::eval(Execution& e) const {
   auto p = describe("max_pool2d", e.input_type(1).dtype, e.input_type(1).shape, o_);
+  p.positive = positive_;
   e.kernels().max_pool2d_grad(e.context(), p, e.output(0), e.contiguous(0), e.contiguous(1));
 }
 
@@ -152,15 +151,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   return y + reshape(bias, {1, -1, 1, 1});
 }
 
-// The maximum and relu commute, ties and gradients included: relu goes behind the pooling, where there is less of it,
-// when nobody else holds its result.
-Tensor max_pool2d(Tensor x, const Pool2dOptions& o) {
-  const Node* n = x.node();
-  bool behind = n && n->op && n->op->kind() == OpKind::Relu && !n->evaluated && n->use_count() == 1 &&
-                n->requires_grad == n->inputs[0].requires_grad();  // a relu outside of autograd stays outside
-  return behind ? relu(apply1<MaxPool2dOp>({n->inputs[0]}, o)) : apply1<MaxPool2dOp>({x}, o);
-}
-
+Tensor max_pool2d(const Tensor& x, const Pool2dOptions& o) { return apply1<MaxPool2dOp>({x}, o); }
 Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& o) { return apply1<AvgPool2dOp>({x}, o); }
 
 }  // namespace ds

@@ -58,14 +58,17 @@ DS_POOL_OP(MaxPool2dOp)
 DS_POOL_OP(AvgPool2dOp)
 #undef DS_POOL_OP
 
-class MaxPool2dGrad final : public Primitive<OpKind::MaxPool2dGrad> {  // (dy, x) -> dx
+// (dy, x) -> dx; `positive`: nothing where the maximum is not above zero.
+class MaxPool2dGrad final : public Primitive<OpKind::MaxPool2dGrad> {
  public:
-  explicit MaxPool2dGrad(Pool2dOptions o) : o_(o) {}
+  explicit MaxPool2dGrad(Pool2dOptions o, bool positive = false) : o_(o), positive_(positive) {}
+  const Pool2dOptions& options() const { return o_; }
   std::vector<Type> infer(std::span<const Type> in) const override { return {in[1]}; }
   void eval(Execution&) const override;
 
  private:
   Pool2dOptions o_;
+  bool positive_;
 };
 
 class AvgPool2dGrad final : public Primitive<OpKind::AvgPool2dGrad> {  // dy -> dx

@@ -7,6 +7,7 @@ namespace ds {
 class Full final : public Primitive<OpKind::Full> {
  public:
   Full(Type type, double value) : type_(type), value_(value) {}
+  double value() const { return value_; }
   std::vector<Type> infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;  // one element, repeated by strides of 0
 

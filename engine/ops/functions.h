@@ -88,7 +88,7 @@ Tensor conv2d(const Tensor& x /*NCHW*/, const Tensor& weight /*OIHW*/, const Ten
 struct Pool2dOptions {
   int64_t kernel_h = 2, kernel_w = 2, stride_h = 2, stride_w = 2, pad_h = 0, pad_w = 0;
 };
-Tensor max_pool2d(Tensor x, const Pool2dOptions& = {});  // by value: it sees whether the caller keeps x
+Tensor max_pool2d(const Tensor& x, const Pool2dOptions& = {});
 Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& = {});
 
 // ---- normalisation and losses

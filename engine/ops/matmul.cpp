@@ -1,7 +1,5 @@
 #include "engine/ops/matmul.h"
 
-#include "engine/lazy/node.h"
-
 namespace ds {
 namespace {
 
@@ -58,11 +56,7 @@ std::vector<Type> MatmulOp::infer(std::span<const Type> in) const {
 
 Grads MatmulOp::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
   const Tensor &a = in[0], &b = in[1], &g = grads[0];
-  // A weight that was transposed for the product wants its gradient transposed back: computed that way round, it comes
-  // out contiguous.
-  bool turned = b.node()->op && b.node()->op->kind() == OpKind::Permute;
-  Tensor db = turned ? swap_last(matmul(swap_last(g), a)) : matmul(swap_last(a), g);
-  return {sum_batch(matmul(g, swap_last(b)), a.rank()), sum_batch(db, b.rank())};
+  return {sum_batch(matmul(g, swap_last(b)), a.rank()), sum_batch(matmul(swap_last(a), g), b.rank())};
 }
 
 bool MatmulOp::eval_with_epilogue(Execution& e, const void* bias, bool relu) const {

@@ -252,15 +252,6 @@ Tensor permute(const Tensor& x, const std::vector<int64_t>& dims) {
     seen[n] = true;
     order.push_back(n);
   }
-  // Permutations of permutations are one, or none: what they cancel to may be written where it is wanted. Not inside
-  // autograd, where the one between may be asked for its gradient, or was to hide its input from it.
-  const Node* n = x.node();
-  if (n->op && n->op->kind() == OpKind::Permute && !n->evaluated && !n->requires_grad &&
-      !n->inputs[0].requires_grad()) {
-    const auto& before = static_cast<const Permute&>(*n->op).dims();
-    for (int64_t& d : order) d = before[d];
-    return permute(n->inputs[0], order);
-  }
   return std::is_sorted(order.begin(), order.end()) ? x : apply1<Permute>({x}, std::move(order));
 }
 

@@ -112,6 +112,10 @@ void max_halves_grad(const Pool2d& p, const T* in, const T* dy, T* dx) {
       V g = S::load(dy + oy * p.ow + i, windows), zero{};
       auto right = beats(c.v[0][1], c.v[0][0]), right_below = beats(c.v[1][1], c.v[1][0]);
       auto below = beats(right_below ? c.v[1][1] : c.v[1][0], right ? c.v[0][1] : c.v[0][0]);
+      if (p.positive) {
+        V best = below ? (right_below ? c.v[1][1] : c.v[1][0]) : (right ? c.v[0][1] : c.v[0][0]);
+        g = best > zero ? g : zero;
+      }
       V above = below ? zero : g, under = below ? g : zero;
       V d[2][2] = {{right ? zero : above, right ? above : zero},
                    {right_below ? zero : under, right_below ? under : zero}};
@@ -140,7 +144,7 @@ void max_plane_grad(const Pool2d& p, const T* in, const T* dy, Compute<T>* dx) {
           }
         }
       }
-      dx[at] += load(dy[oy * p.ow + ox]);
+      if (!p.positive || best > 0) dx[at] += load(dy[oy * p.ow + ox]);
     }
   }
 }

@@ -92,8 +92,9 @@ __global__ void max_backward(const __grid_constant__ Pool2d p, T* dx, const T* d
   Place i = place(t, p.h, p.w);
   const T *in = x + i.plane * p.h * p.w, *g = dy + i.plane * p.oh * p.ow;
   Compute<T> sum = 0;
+  bool wanted = !p.positive || load(x[t]) > 0;
   for_windows(p, i, [&](int64_t oy, int64_t ox) {
-    if (argmax(p, window_at(p, oy, ox), in) == i.y * p.w + i.x) sum += load(g[oy * p.ow + ox]);
+    if (wanted && argmax(p, window_at(p, oy, ox), in) == i.y * p.w + i.x) sum += load(g[oy * p.ow + ox]);
   });
   dx[t] = store<T>(sum);
 }

@@ -2,8 +2,10 @@
 
 #include "engine/lazy/node.h"
 #include "engine/lazy/plan_cache.h"
+#include "engine/lazy/rewrite.h"
 #include "engine/models/model.h"
 #include "engine/ops/matmul.h"
+#include "engine/ops/view.h"
 #include "engine/optim/optimizer.h"
 #include "tests/engine/op_test.h"
 
@@ -284,6 +286,79 @@ TEST(Grad, ErrorsSayWhatIsMissing) {
   EXPECT_FALSE(grad(sum(x * 2.0), {&y, 1}, {.allow_unused = true})[0]);
   NoGrad off;
   EXPECT_FALSE((x * 2.0).requires_grad());
+}
+
+uint64_t nodes_of(const Tensor& t) {
+  uint64_t before = executor_stats().nodes;
+  t.eval();
+  return executor_stats().nodes - before;
+}
+
+TEST(Rewrite, AProductThatIsWantedTransposedIsComputedThatWay) {
+  Tensor a = tensor(numbers(12, -1, 1, 1), {3, 4}, DType::f32).eval();
+  Tensor b = tensor(numbers(20, -1, 1, 2), {4, 5}, DType::f32).eval();
+  Tensor turned = transpose(matmul(a, b), 0, 1);
+  turned.eval();
+  EXPECT_TRUE(turned.value().contiguous(turned.shape()));
+  Tensor product = matmul(a, b), view = transpose(product, 0, 1);
+  eval(std::vector<Tensor>{product, view});
+  EXPECT_EQ(product.value().storage.get(), view.value().storage.get()) << "somebody holds the product itself";
+  EXPECT_EQ(view.to_vector<float>(), turned.to_vector<float>());
+  Tensor w = contiguous(a).detach().set_requires_grad(true), y = transpose(matmul(w, b), 0, 1);
+  y.eval();
+  EXPECT_EQ(grad(sum(y), {&w, 1})[0].to_vector<float>(), grad(sum(matmul(w, b)), {&w, 1})[0].to_vector<float>());
+  check_modes([&] { return transpose(matmul(transpose(b, 0, 1), transpose(a, 0, 1)), 0, 1); });
+}
+
+TEST(Rewrite, PermutationsOfPermutationsAreOneOrNone) {
+  Tensor x = tensor(numbers(24, -1, 1, 1), {2, 3, 4}, DType::f32).eval();
+  auto back = [&] { return neg(permute(permute(x, {2, 0, 1}), {1, 2, 0})); };
+  EXPECT_EQ(nodes_of(back()), 1u);
+  EXPECT_EQ(back().to_vector<float>(), neg(x).to_vector<float>());
+  EXPECT_EQ(nodes_of(permute(permute(x, {2, 0, 1}), {2, 0, 1})), 1u);
+  Tensor between = permute(x, {2, 0, 1}), same = permute(between, {1, 2, 0});
+  eval(std::vector<Tensor>{between, same});
+  EXPECT_EQ(same.to_vector<float>(), x.to_vector<float>());
+  EXPECT_EQ(between.shape(), (Shape{4, 2, 3}));
+  // Through three, and where autograd reads what does not come from x.
+  EXPECT_EQ(neg(permute(permute(permute(permute(x, {2, 0, 1}), {1, 2, 0}), {1, 0, 2}), {1, 0, 2})).to_vector<float>(),
+            neg(x).to_vector<float>());
+  Tensor leaf = x.detach().set_requires_grad(true), hidden;
+  {
+    NoGrad off;
+    hidden = permute(permute(leaf, {2, 0, 1}), {1, 2, 0});
+  }
+  Tensor product = leaf * hidden, loss = sum(product);
+  loss.eval();
+  EXPECT_EQ(grad(loss, {&leaf, 1})[0].to_vector<float>(), x.to_vector<float>()) << "not twice x";
+}
+
+TEST(Rewrite, WhatIsNotOfTheSameTypeIsRefused) {
+  Tensor x = ones({2, 3}), y = neg(x);
+  Trace trace = make_trace({&y, 1});
+  Rewriter rewriter(trace);
+  EXPECT_THROW(rewriter.replace(*y.node(), std::make_unique<Permute>(std::vector<int64_t>{1, 0}), {x}), Error);
+  EXPECT_THROW(rewriter.redirect(*y.node(), 0, ones({3})), Error);
+  EXPECT_FALSE(rewriter.changed());
+}
+
+TEST(Rewrite, EveryPassIsCountedTimedAndKeepsTheGradientsOfEveryFamily) {
+  for (std::string family : {"mlp", "cnn", "gpt"}) {
+    models::ModelSpec spec{.family = family, .hidden = {9}, .channels = {5, 6}, .layers = 2, .heads = 2, .width = 8};
+    spec.context = 6, spec.vocab = spec.classes = 5;
+    spec.input_shape = family == "gpt" ? std::vector<int64_t>{6} : std::vector<int64_t>{1, 8, 8};
+    auto model = models::make_model(spec, 3);
+    Tensor x = family == "gpt" ? cast(random_uniform({4, 6}, 5) * 5.0, DType::i64) : random_normal({4, 1, 8, 8}, 5);
+    Tensor target = cast(random_uniform({family == "gpt" ? 24 : 4}, 6) * 5.0, DType::i64);
+    eval(std::vector<Tensor>{x, target});
+    check_modes([&] {
+      std::vector<Tensor> parameters, flat;
+      for (auto& n : model->named_parameters()) parameters.push_back(*n.parameter);
+      for (const Tensor& g : grad(cross_entropy(model->forward(x), target), parameters)) flat.push_back(flatten(g));
+      return concat(flat);
+    });
+  }
+  for (const PassStats& p : pass_stats()) EXPECT_TRUE(p.on && p.runs > 0 && p.seconds > 0) << p.name;
 }
 
 TEST(Pool, GivesCachedBlocksBackWhenTheSourceRunsOut) {

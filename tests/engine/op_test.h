@@ -63,6 +63,42 @@ inline Tensor weighted(const Tensor& y) {
   return sum(y * tensor(numbers(y.numel(), 0.5, 1.5, 99), y.shape(), y.dtype()));
 }
 
+// The passes that change what is computed, or in what steps.
+inline constexpr Pass kPasses[] = {Pass::mask_pool_grad, Pass::turn_matmul, Pass::cancel_permutes, Pass::fuse_epilogue,
+                                   Pass::fuse_elementwise};
+
+// All passes on but those given.
+class Without {
+ public:
+  explicit Without(std::vector<Pass> off) : off_(std::move(off)) {
+    for (Pass p : off_) set_pass(p, false);
+  }
+  ~Without() {
+    for (Pass p : off_) set_pass(p, true);
+  }
+  Without(const Without&) = delete;
+  Without& operator=(const Without&) = delete;
+
+ private:
+  std::vector<Pass> off_;
+};
+
+// The passes change the plan, never the bits: each of them off, and all.
+inline void check_modes(const std::function<Tensor()>& make) {
+  std::vector<std::vector<Pass>> modes{{kPasses, std::end(kPasses)}};
+  for (Pass p : kPasses) modes.push_back({p});
+  Doubles want = doubles(make());
+  for (auto& off : modes) {
+    Without without(off);
+    Doubles got = doubles(make());
+    ASSERT_EQ(got.size(), want.size());
+    for (size_t i = 0; i < got.size(); ++i)
+      ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i])))
+          << "element " << i << " is " << want[i] << ", and " << got[i] << " without "
+          << (off.size() > 1 ? "any pass" : pass_stats()[static_cast<int>(off[0])].name);
+  }
+}
+
 // d/dx of `f` against (f(x+h) - f(x-h)) / 2h, for the inputs that `wrt` names (empty: all), in float64.
 inline void check_gradient(const Function& f, const std::vector<Doubles>& values, const std::vector<Shape>& shapes,
                            std::vector<int> wrt = {}) {
@@ -87,24 +123,11 @@ inline void check_gradient(const Function& f, const std::vector<Doubles>& values
     }
     expect_near(analytic, numeric, 2e-6, "gradient of input " + std::to_string(wrt[k]));
   }
-}
-
-// The passes change the plan, never the bits.
-inline void check_modes(const std::function<Tensor()>& make) {
-  std::vector<Doubles> results;
-  for (bool on : {true, false}) {
-    set_pass(Pass::fuse_elementwise, on);
-    set_pass(Pass::fuse_epilogue, on);
-    clear_plan_cache();
-    results.push_back(doubles(make()));
-  }
-  set_pass(Pass::fuse_elementwise, true);
-  set_pass(Pass::fuse_epilogue, true);
-  clear_plan_cache();
-  ASSERT_EQ(results[0].size(), results[1].size());
-  for (size_t i = 0; i < results[0].size(); ++i)
-    EXPECT_TRUE(results[0][i] == results[1][i] || (std::isnan(results[0][i]) && std::isnan(results[1][i])))
-        << "element " << i << " differs between fused and single ops: " << results[0][i] << " and " << results[1][i];
+  check_modes([&] {
+    std::vector<Tensor> flat;
+    for (const Tensor& g : grad(weighted(f(in)), leaves)) flat.push_back(flatten(g));
+    return concat(flat);
+  });
 }
 
 // `reference` takes the inputs' elements, rounded to the dtype, and gives the result's.

@@ -44,15 +44,24 @@ void check(const Pool2d& p, bool coarse) {
     avg[at(o)] += v / area;
     davg[at(i)] += dy[at(o)] / area;
   });
-  for (int64_t o = 0; o < ny; ++o) dmax[at(arg[at(o)])] += dy[at(o)];
+  std::vector<double> positive = dmax;
+  for (int64_t o = 0; o < ny; ++o) {
+    dmax[at(arg[at(o)])] += dy[at(o)];
+    if (max[at(o)] > 0) positive[at(arg[at(o)])] += dy[at(o)];
+  }
+  Pool2d masked = p;
+  masked.positive = true;
   auto out = on_threads([&](Context& ctx) {
-    std::vector<Array> r{Array(p.type, at(ny)), Array(p.type, at(ny)), Array(p.type, at(nx)), Array(p.type, at(nx))};
+    std::vector<Array> r{Array(p.type, at(ny)), Array(p.type, at(ny)), Array(p.type, at(nx)), Array(p.type, at(nx)),
+                         Array(p.type, at(nx))};
     cpu().max_pool2d(ctx, p, r[0].data(), x.data());
     cpu().avg_pool2d(ctx, p, r[1].data(), x.data());
     cpu().max_pool2d_grad(ctx, p, r[2].data(), dy.data(), x.data());
     cpu().avg_pool2d_grad(ctx, p, r[3].data(), dy.data());
+    cpu().max_pool2d_grad(ctx, masked, r[4].data(), dy.data(), x.data());
     return r;
   });
+  expect_near(out[4], positive, 2, "max gradient where it is positive");
   expect_near(out[0], max, 0, "max");
   expect_near(out[1], avg, 2, "avg");
   expect_near(out[2], dmax, 2, "max gradient");
