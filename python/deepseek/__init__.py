@@ -1,0 +1,34 @@
+"""DeepSeek: tensors, autograd and training, define-by-run, on one C++ engine.
+
+Arrays are lazy: an op checks its arguments at once and records; values are computed when something looks at them.
+"""
+
+from . import _C
+from ._C import Error, Tensor, dtype, get_default_dtype, get_num_threads, set_default_dtype, set_num_threads
+from ._creation import (
+    _index_tensor, arange, as_tensor, asarray, empty, empty_like, eye, from_dlpack, from_numpy, full, full_like,
+    linspace, ones, ones_like, tensor, zeros, zeros_like,
+)  # fmt: skip
+from ._random import (
+    Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, rand, rand_like, randint, randn,
+    randn_like, randperm, seed, set_rng_state,
+)  # fmt: skip
+from . import _tensor  # noqa: F401  the methods of Tensor
+
+for _name in ("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "int8", "int16", "int32", "int64",
+              "uint8", "uint16", "uint32", "uint64", "bool"):  # fmt: skip
+    if hasattr(_C, _name):
+        globals()[_name] = getattr(_C, _name)
+
+__version__ = "0.1.0"
+
+
+def _new_tensor(*args, **kwargs):
+    """Tensor(data) and Tensor(2, 3), as PyTorch has them."""
+    if args and all(isinstance(a, int) for a in args):
+        return empty(*args, **kwargs)
+    return tensor(*args, **kwargs) if args else empty(0)
+
+
+def _dtype_named(name):
+    return getattr(_C, name)
