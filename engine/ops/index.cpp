@@ -32,7 +32,7 @@ void checked(F&& kernel) {
   try {
     kernel();
   } catch (const std::out_of_range& e) {
-    throw Error(e.what());
+    throw IndexError(e.what());
   }
 }
 

@@ -369,7 +369,7 @@ TEST(Index, OutOfRangeIsAnErrorThatNamesTheOpTheIndexAndTheSize) {
   auto message = [](const Tensor& t) -> std::string {
     try {
       t.eval();
-    } catch (const Error& e) {
+    } catch (const IndexError& e) {
       return e.what();
     }
     return "no Error";
