@@ -1,6 +1,7 @@
 """What a run of ctest came to: summary.py RESULTS ["passed|failed NAME" ...]
 
-RESULTS holds ctest.xml (JUnit, of all ctests), ctest.json (what they run) and NAME.json of each GoogleTest program. Prints every failure, every
+RESULTS holds ctest.xml (JUnit, of all ctests), ctest.json (what they run), NAME.json of each GoogleTest program and
+NAME.xml (JUnit) of each pytest file. Prints every failure, every
 skip with its reason, and last "N passed, N failed, N skipped". Exit code 1 if anything failed or nothing ran.
 """
 import json
@@ -35,6 +36,22 @@ class Tally:
         if status != "run" and not failed:
             self.failures.append(f"{name}: failed outside its tests (exit code, sanitizer or time-out)")
 
+    def pytest(self, name, cases, status):
+        """One file of pytest: its own results, and whether it came to its end."""
+        failed = 0
+        for case in cases:
+            full = f"{name}: {case.get('classname')}.{case.get('name')}"
+            skipped = case.find("skipped")
+            if case.find("failure") is not None or case.find("error") is not None:
+                failed += 1
+                self.failures.append(full)
+            elif skipped is not None:
+                self.skips.append((full, skipped.get("message") or "no reason given"))
+            else:
+                self.passed += 1
+        if status != "run" and not failed:
+            self.failures.append(f"{name}: failed outside its tests (exit code or time-out)")
+
     def ctest(self, name, status, skipped, output):
         lines = output.strip().splitlines()
         if status == "run":
@@ -49,6 +66,13 @@ def read_json(path):
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
+        return None
+
+
+def read_junit(path):
+    try:
+        return list(xml.etree.ElementTree.parse(path).iter("testcase"))
+    except (OSError, xml.etree.ElementTree.ParseError):
         return None
 
 
@@ -67,12 +91,15 @@ def main():
         cases = []
         tally.failures.append(f"ctest left no results: {error}")
     commands = (read_json(folder / "ctest.json") or {}).get("tests", [])
-    programs = {c["name"] for c in commands if any(w.startswith("--gtest_output") for w in c.get("command", []))}
+    reporting = ("--gtest_output", "--junitxml")
+    programs = {c["name"] for c in commands if any(w.startswith(reporting) for w in c.get("command", []))}
     for case in cases:
         name, status, output = case.get("name"), case.get("status"), case.findtext("system-out") or ""
         results = read_json(folder / f"{name}.json")
         if results is not None:
             tally.program(name, results, status, output)
+        elif (junit := read_junit(folder / f"{name}.xml")) is not None:
+            tally.pytest(name, junit, status)
         elif name in programs and status != "disabled":
             tally.failures.append(f"{name}: crashed, timed out or was not built: it left no results")
         else:

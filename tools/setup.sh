@@ -5,10 +5,13 @@ BUILD_PACKAGES=(
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
   libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libsqlite3-dev libspdlog-dev prometheus-cpp-dev libcivetweb-dev
   libucx-dev zlib1g-dev dataset-fashion-mnist
+  python3-dev python3-venv python3-pip python3-numpy ccache
 )
-TEST_PACKAGES=(libgtest-dev libgmock-dev python3 python3-numpy clang-14 clang-format-14)
+TEST_PACKAGES=(libgtest-dev libgmock-dev clang-14 clang-format-14 python3-pytest python3-torch)
+PYTHON_BUILD=(nanobind scikit-build-core)  # from PyPI, into the virtual environment
 
 BUILD_DIR=build/release
+VENV=$PWD/build/venv  # the Python package is installed here; it sees Debian's NumPy
 JOBS=${DS_JOBS:-$(nproc)}
 
 say() { printf '== %s\n' "$*"; }
@@ -32,11 +35,28 @@ install_packages() {
   "${apt[@]}" install --no-install-recommends "${missing[@]}"
 }
 
+# The virtual environment with what builds the Python package.
+make_venv() {
+  local stamp=$VENV/.${PYTHON_BUILD[*]// /}
+  [[ -f "$stamp" ]] && return 0
+  say "virtual environment build/venv"
+  python3 -m venv --system-site-packages "$VENV" && "$VENV/bin/pip" install -q --disable-pip-version-check "${PYTHON_BUILD[@]}" &&
+    touch "$stamp"
+}
+
+# Installs the Python package into the virtual environment, unless nothing it is made of has changed.
+install_python() {
+  local stamp=$VENV/.installed
+  if [[ -f $stamp && -z $(find python engine kernels cmake CMakeLists.txt pyproject.toml -newer "$stamp" -type f -print -quit) ]]; then return 0; fi
+  say "installing the Python package into build/venv"
+  "$VENV/bin/pip" install -q --disable-pip-version-check --no-build-isolation --no-deps . && touch "$stamp"
+}
+
 # configure FLAG...: with flags always, without only if the folder has never been configured.
 configure() {
   if (($#)) || [[ ! -f $BUILD_DIR/build.ninja ]]; then
     say "configuring $BUILD_DIR"
-    cmake -G Ninja -B "$BUILD_DIR" -DCMAKE_BUILD_TYPE=Release "$@" >"$BUILD_DIR.log" 2>&1 ||
+    cmake -G Ninja -B "$BUILD_DIR" -DCMAKE_BUILD_TYPE=Release -DDS_PYTHON=ON "-DPython_EXECUTABLE=$VENV/bin/python" "$@" >"$BUILD_DIR.log" 2>&1 ||
       { tail -n 30 "$BUILD_DIR.log" >&2; return 1; }
   fi
 }
