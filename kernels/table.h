@@ -61,6 +61,7 @@ struct AdamW {
   double beta1, beta2, eps, rate, scale, decay;
 };
 
+// Its entries are listed again in kernels/table.def, from which the backends' declarations and tables are made.
 struct Table {
   const char* name;
 
@@ -131,6 +132,12 @@ struct Table {
   void (*random_normal)(Context&, DType, void* out, int64_t n, Philox);
   void (*random_bits)(Context&, uint32_t* out, int64_t n, Philox);
 };
+
+static_assert(sizeof(Table) == sizeof(const char*)
+#define DS_KERNEL(entry) +sizeof(Table::entry)
+#include "kernels/table.def"
+                  ,
+              "kernels/table.def does not list every entry");
 
 const Table& cpu();   // kernels/cpu/table.cpp
 const Table& null();  // kernels/null/table.cpp: does nothing, for planning on shapes alone
