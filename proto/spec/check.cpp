@@ -1,6 +1,7 @@
 // The rules of a spec: what the table says of each field, and what several fields must agree on.
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -131,6 +132,41 @@ void check_batch(const v1::JobSpec& spec, Problems* problems) {
   }
 }
 
+// Debian's files: others may lie in data.path.
+constexpr int64_t kFashionSamples = 60000, kFashionSide = 28;
+bool known_images(const v1::JobSpec& spec) {
+  return spec.data().dataset() == "fashion_mnist" && spec.data().path().empty();
+}
+
+// A batch of more samples than there are would make an epoch of no step.
+void check_samples(const v1::JobSpec& spec, Problems* problems) {
+  const int64_t limit = spec.data().limit(), batch = spec.train().batch_size();
+  int64_t samples = known_images(spec) ? kFashionSamples : std::numeric_limits<int64_t>::max();
+  const bool limited = limit > 0 && limit < samples;
+  if (limited) samples = limit;
+  for (const char* path : {"data.limit", "strategy.data_parallel", "train.batch_size", "train.virtual_shards"})
+    if (has_problem(*problems, path)) return;
+  if (batch <= samples) return;
+  const int64_t parts = spec.train().deterministic() ? spec.train().virtual_shards() : spec.strategy().data_parallel();
+  if (samples < parts) {
+    problems->push_back(
+        {"data.limit", absl::StrCat(limit, " samples do not make a batch of ", parts, " parts; the least is ", parts)});
+  } else {
+    problems->push_back({"train.batch_size", absl::StrCat(batch, " is above the ", samples, " training samples of ",
+                                                          limited ? "data.limit" : "fashion_mnist", "; the most is ",
+                                                          samples / parts * parts)});
+  }
+}
+
+// Each convolution is followed by a pooling that halves the image.
+void check_images(const v1::JobSpec& spec, Problems* problems) {
+  const int levels = std::bit_width(static_cast<uint64_t>(kFashionSide)) - 1;
+  if (spec.model().family() == "cnn" && known_images(spec) && spec.model().channels_size() > levels)
+    problems->push_back(
+        {"model.channels", absl::StrCat("a list of ", spec.model().channels_size(), " halves the ", kFashionSide, "x",
+                                        kFashionSide, " images of fashion_mnist to nothing; the most is ", levels)});
+}
+
 void check_model(const v1::JobSpec& spec, Problems* problems) {
   const v1::ModelSpec& model = spec.model();
   const std::string needs = model.family() == "gpt" ? "tokens" : "fashion_mnist";
@@ -161,7 +197,9 @@ std::vector<Problem> check(const v1::JobSpec& spec) {
   for (const Field& field : fields()) check_field(spec, field, &problems);
   check_name(spec, &problems);
   check_model(spec, &problems);
+  check_images(spec, &problems);
   check_batch(spec, &problems);
+  check_samples(spec, &problems);
   check_schedule(spec, &problems);
   return problems;
 }

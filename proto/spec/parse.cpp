@@ -7,8 +7,10 @@
 #include <set>
 #include <sstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "proto/spec/fields.h"
 #include "proto/spec/job_spec.h"
 #include "proto/spec/nearest.h"
@@ -107,12 +109,22 @@ class Reader {
     return absl::StrJoin(keys, ", ");
   }
 
+  // "train.optimizer.lr" as YAML: train: {optimizer: {lr: ...}}
+  static std::string nested(const std::string& path) {
+    const auto depth = static_cast<size_t>(std::count(path.begin(), path.end(), '.'));
+    return absl::StrCat(absl::StrReplaceAll(path, {{".", ": {"}}), ": ...", std::string(depth, '}'));
+  }
+
   void problem(const std::string& path, const YAML::Node& node, std::string text) {
     problems_.push_back({path, std::move(text), node.Mark().line + 1});
   }
 
   void unknown_key(const YAML::Node& key, const std::string& path, const Descriptor* type) {
-    const std::string meant = nearest_path(path, all_paths());
+    const bool exact = std::find(all_paths().begin(), all_paths().end(), path) != all_paths().end();
+    const std::string meant = exact ? path : nearest_path(path, all_paths());
+    if (!meant.empty() && absl::StrContains(key.Scalar(), '.')) {
+      return problem(path, key, absl::StrCat("a dot does not nest keys; write ", nested(meant)));
+    }
     problem(path, key,
             meant.empty() ? absl::StrCat("unknown key; known here: ", keys_of(type))
                           : absl::StrCat("unknown key; did you mean ", meant, "?"));

@@ -78,6 +78,8 @@ constexpr char kTail[] = R"(
   divisor of `train.batch_size`. The batch is summed over the shards in a fixed tree, so that every number of ranks
   gives the same bits. Runs with different `virtual_shards` may differ in rounding.
 - `mlp` and `cnn` train on `fashion_mnist`, `gpt` on `tokens`, which needs `data.path`.
+- Where `data.path` is not given, `train.batch_size` is at most the 60,000 training samples of `fashion_mnist`, and
+  `model.channels` has at most 4 entries: each halves the 28x28 images. It is never above `data.limit`.
 - `model.width` is a multiple of `model.heads`; `train.schedule.min_lr` is at most `train.optimizer.lr`.
 )";
 

@@ -106,6 +106,21 @@ TEST(JobSpec, AnExplicitZeroIsNotADefault) {
   EXPECT_EQ(error_of(minimal("train: {batch_size: 0}")), "line 4: train.batch_size: 0 is not allowed; the least is 1");
 }
 
+TEST(JobSpec, WhatTheDataCannotGiveIsRefused) {
+  const auto job = [](const std::string& model, const std::string& data, const std::string& rest) {
+    return "name: a\nmodel: {family: " + model + "}\ndata: {dataset: fashion_mnist" + data + "}\n" + rest;
+  };
+  EXPECT_EQ(error_of(job("mlp", ", limit: 1000", "train: {batch_size: 1001}\nstrategy: {data_parallel: 7}")),
+            "line 4: train.batch_size: 1001 is above the 1000 training samples of data.limit; the most is 994");
+  EXPECT_EQ(error_of(job("mlp", ", limit: 3", "train: {deterministic: true}")),
+            "line 3: data.limit: 3 samples do not make a batch of 4 parts; the least is 4");
+  EXPECT_EQ(error_of(job("cnn, channels: [1, 2, 3, 4, 5]", "", "")),
+            "line 2: model.channels: a list of 5 halves the 28x28 images of fashion_mnist to nothing; the most is 4");
+  EXPECT_TRUE(parse_job(job("cnn, channels: [1, 2, 3, 4]", "", "train: {batch_size: 60000}")).ok());
+  EXPECT_TRUE(parse_job(job("cnn, channels: [1, 2, 3, 4, 5]", ", path: /mine", "train: {batch_size: 60001}")).ok())
+      << "of other files nothing is known";
+}
+
 TEST(JobSpec, NameFromOutside) {
   EXPECT_EQ(parse_job("model: {family: mlp}\ndata: {dataset: fashion_mnist}", "given")->name(), "given");
   EXPECT_EQ(parse_job(minimal(""), "given")->name(), "given");
@@ -123,6 +138,12 @@ INSTANTIATE_TEST_SUITE_P(
     JobSpec, Mistakes,
     ::testing::Values(
         Mistake{"train: {batch_sise: 1}", "line 4: train.batch_sise: unknown key; did you mean train.batch_size?"},
+        Mistake{"train.epochs: 5", "line 4: train.epochs: a dot does not nest keys; write train: {epochs: ...}"},
+        Mistake{"train: {optimizer.lr: 5}",
+                "line 4: train.optimizer.lr: a dot does not nest keys; write train: {optimizer: {lr: ...}}"},
+        Mistake{"train: {batch_size: 60001}",
+                "line 4: train.batch_size: 60001 is above the 60000 training samples of fashion_mnist; the most is "
+                "60000"},
         Mistake{"train:\n  batch_size: -3", "line 5: train.batch_size: -3 is not allowed; the least is 1"},
         Mistake{"train: {epochs: five}", "line 4: train.epochs: expected an integer, got \"five\""},
         Mistake{"train: {epochs: \"5\"}", "line 4: train.epochs: expected an integer, got the text \"5\""},
