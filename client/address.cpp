@@ -7,6 +7,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
 namespace ds::client {
 namespace {
 
@@ -38,6 +41,17 @@ std::string coordinator_address(const std::string& given) {
   const auto record = nlohmann::json::parse(in, nullptr, false);
   if (record.is_object() && record.contains("address") && record["address"].is_string()) return record["address"];
   return kDefaultAddress;
+}
+
+absl::Status check_address(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  const bool good = colon != address.npos && colon > 0 && absl::SimpleAtoi(address.substr(colon + 1), &port) &&
+                    port >= 1 && port <= 65535 && address.find_first_of(" /") == address.npos;
+  if (good) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("\"", address,
+                                                 "\" is no address of a coordinator: HOST:PORT, such as ",
+                                                 kDefaultAddress, ", is expected in --coordinator or DS_COORDINATOR"));
 }
 
 }  // namespace ds::client

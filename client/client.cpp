@@ -77,6 +77,7 @@ std::string Client::new_key() {
 // is already reached, and submits under one key.
 template <class Response, class Call>
 absl::StatusOr<Response> Client::call_once_answered(const Call& call) {
+  if (absl::Status status = check_address(options_.address); !status.ok()) return status;
   const auto give_up = Clock::now() + options_.patience;
   for (;;) {
     grpc::ClientContext context;
@@ -160,6 +161,7 @@ absl::StatusOr<v1::Job> Client::resume(const std::string& id, const std::string&
 template <class Message, class Open, class Take>
 absl::Status Client::read_stream(Clock::time_point until, const Open& open, const Take& take,
                                  const std::function<void(const absl::Status&)>& on_lost) {
+  if (absl::Status status = check_address(options_.address); !status.ok()) return status;
   auto heard = Clock::now();
   auto patience = options_.patience;  // longer once somebody has answered: then it is a restart, not a wrong address
   for (bool lost = false;;) {
@@ -245,6 +247,20 @@ absl::StatusOr<v1::Worker> Client::drain(const std::string& name) {
   request.set_name(name);
   return call_once_answered<v1::Worker>(
       [&](auto* context, auto* out) { return stubs_->workers->Drain(context, request, out); });
+}
+
+absl::StatusOr<v1::Worker> Client::undrain(const std::string& name) {
+  v1::UndrainWorkerRequest request;
+  request.set_name(name);
+  return call_once_answered<v1::Worker>(
+      [&](auto* context, auto* out) { return stubs_->workers->Undrain(context, request, out); });
+}
+
+absl::StatusOr<v1::Worker> Client::remove(const std::string& name) {
+  v1::RemoveWorkerRequest request;
+  request.set_name(name);
+  return call_once_answered<v1::Worker>(
+      [&](auto* context, auto* out) { return stubs_->workers->Remove(context, request, out); });
 }
 
 absl::StatusOr<std::string> Client::find(const std::string& text) {

@@ -25,7 +25,8 @@ struct ClientOptions {
 };
 
 // Safe to use from several threads. Errors are the coordinator's own, with these besides:
-// Unavailable: nobody answers at the address (the message says how to start one); DeadlineExceeded: no answer in time.
+// Unavailable: nobody answers at the address (the message says how to start one); DeadlineExceeded: no answer in time;
+// InvalidArgument: the address is not HOST:PORT.
 class Client {
  public:
   explicit Client(ClientOptions options = {});
@@ -54,6 +55,9 @@ class Client {
 
   absl::StatusOr<std::vector<v1::Worker>> workers();
   absl::StatusOr<v1::Worker> drain(const std::string& name);
+  absl::StatusOr<v1::Worker> undrain(const std::string& name);
+  // Forgets a worker that is gone; returns it as it was.
+  absl::StatusOr<v1::Worker> remove(const std::string& name);
 
   // The id of the job that `text` means: an id, the name of one job only, or the beginning of one id or name. NotFound,
   // or FailedPrecondition with the candidates where several are meant.

@@ -39,11 +39,6 @@ class Lock {
   int fd_ = -1;
 };
 
-Json read_json(const std::string& path) {
-  std::ifstream in(path);
-  return Json::parse(in, nullptr, false);
-}
-
 absl::Status write_json(const std::string& path, const Json& document) {
   const std::string fresh = path + ".new";
   std::ofstream out(fresh);
@@ -62,8 +57,6 @@ std::string tail(const std::string& path) {
   if (lines.size() > kLines) lines.erase(lines.begin(), lines.end() - kLines);
   return lines.empty() ? "" : absl::StrCat("\n  ", absl::StrJoin(lines, "\n  "));
 }
-
-ProcessId process_of(const Json& daemon) { return {daemon.value("pid", 0), daemon.value("start", uint64_t{0})}; }
 
 std::vector<ProcessId> workers_of(const Json& record) {
   std::vector<ProcessId> out;
@@ -178,6 +171,13 @@ std::string revival(const Json& record) {
 
 }  // namespace
 
+Json read_json(const std::string& path) {
+  std::ifstream in(path);
+  return Json::parse(in, nullptr, false);
+}
+
+ProcessId process_of(const Json& daemon) { return {daemon.value("pid", 0), daemon.value("start", uint64_t{0})}; }
+
 std::vector<int> share_of_cores(const std::vector<int>& cores, int workers, int index) {
   const int count = static_cast<int>(cores.size());
   if (workers >= count) return {cores[index % count]};
@@ -218,41 +218,6 @@ absl::StatusOr<Json> cluster_down() {
   Json outcome = stop_all(record);
   fs::remove(cluster_file());
   return outcome;
-}
-
-absl::StatusOr<Json> cluster_status() {
-  Json record = read_json(cluster_file());
-  if (!record.is_object()) return absl::NotFoundError("no cluster is up; start one with `dsctl cluster up`");
-  size_t running = 0;
-  const auto look = [&](Json& daemon) {
-    const bool up = alive(process_of(daemon));
-    running += up ? 1 : 0;
-    daemon["state"] = up ? "RUNNING" : "GONE";
-  };
-  look(record["coordinator"]);
-  for (Json& worker : record["workers"]) look(worker);
-  record["state"] = running == 0 ? "DOWN" : running == record["workers"].size() + 1 ? "UP" : "DEGRADED";
-  return record;
-}
-
-View cluster_view(const Json& cluster) {
-  const auto daemon_text = [](const Json& d) {
-    return absl::StrCat(d.value("name", ""), " pid ", d.value("pid", 0), " ", d.value("state", "RUNNING"));
-  };
-  const auto workers = [daemon_text](const Json& c) {
-    std::vector<std::string> all;
-    for (const Json& w : c["workers"])
-      all.push_back(absl::StrCat(daemon_text(w), ", slots ", w.value("slots", 0), ", cores ", w.value("cores", "")));
-    return absl::StrJoin(all, "; ");
-  };
-  return {cluster,
-          {{"STATE", text_at("/state")},
-           {"ADDRESS", text_at("/address")},
-           {"STATUS PAGE", [](const Json& c) { return absl::StrCat("http://", c.value("http", "")); }},
-           {"COORDINATOR", [daemon_text](const Json& c) { return daemon_text(c["coordinator"]); }},
-           {"WORKERS", workers},
-           {"DATA", text_at("/data")},
-           {"LOGS", text_at("/logs")}}};
 }
 
 }  // namespace ds::client

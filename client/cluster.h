@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/process.h"
 #include "client/view.h"
 
 namespace ds::client {
@@ -28,10 +29,17 @@ absl::StatusOr<Json> cluster_up(const ClusterOptions& options);
 // Returns {stopped, killed}; NotFound where there is no record.
 absl::StatusOr<Json> cluster_down();
 
-// The record with `state` "UP", "DEGRADED" or "DOWN", and "RUNNING" or "GONE" for each process. NotFound: no record.
+// The record with `state` "UP", "DEGRADED" or "DOWN", and for each daemon `state` "RUNNING", "UNRESPONSIVE" (its
+// process is there, but it does not answer within a second or two) or "GONE", and `detail` in words. NotFound: no
+// record.
 absl::StatusOr<Json> cluster_status();
 
 View cluster_view(const Json& cluster);
+
+// The JSON in a file; discarded (not an object) where there is none.
+Json read_json(const std::string& path);
+// The process of a daemon of the record.
+ProcessId process_of(const Json& daemon);
 
 // Cores of worker `index` of `workers`: even shares, or one core shared by several where there are more workers.
 std::vector<int> share_of_cores(const std::vector<int>& cores, int workers, int index);

@@ -28,6 +28,21 @@ int down(const Shell& shell) {
   return shell.show({*outcome, {{"STOPPED", text_at("/stopped")}, {"KILLED", text_at("/killed")}}});
 }
 
+// Adds `worker VERB NAME`.
+void add_worker_verb(CLI::App* workers, Shell& shell, const std::string& verb, const std::string& help,
+                     absl::StatusOr<v1::Worker> (Client::*call)(const std::string&)) {
+  auto name = std::make_shared<std::string>();
+  CLI::App* command = workers->add_subcommand(verb, help);
+  command->add_option("NAME", *name, "the worker")->required();
+  command->callback([&shell, name, call] {
+    shell.command = [&shell, name, call] {
+      Client client = shell.client();
+      auto worker = (client.*call)(*name);
+      return worker.ok() ? shell.show(worker_view(*worker)) : shell.fail(worker.status());
+    };
+  });
+}
+
 }  // namespace
 
 void add_cluster_commands(CLI::App& app, Shell& shell) {
@@ -42,7 +57,7 @@ void add_cluster_commands(CLI::App& app, Shell& shell) {
   start->add_option("--log-level", options->log_level, "of the daemons");
   start->callback([&shell, options] { shell.command = [&shell, options] { return up(shell, *options); }; });
   clusters->add_subcommand("down", "Stop it")->callback([&shell] { shell.command = [&shell] { return down(shell); }; });
-  clusters->add_subcommand("status", "Show its processes")->callback([&shell] {
+  clusters->add_subcommand("status", "Show its processes, and whether they answer")->callback([&shell] {
     shell.command = [&shell] {
       auto status = cluster_status();
       return status.ok() ? shell.show(cluster_view(*status)) : shell.fail(status.status());
@@ -58,15 +73,9 @@ void add_worker_commands(CLI::App& app, Shell& shell) {
       return list.ok() ? shell.show(workers_view(*list)) : shell.fail(list.status());
     };
   });
-  auto name = std::make_shared<std::string>();
-  CLI::App* drain = workers->add_subcommand("drain", "Move a worker's ranks elsewhere and give it no new ones");
-  drain->add_option("NAME", *name, "the worker")->required();
-  drain->callback([&shell, name] {
-    shell.command = [&shell, name] {
-      auto worker = shell.client().drain(*name);
-      return worker.ok() ? shell.show(worker_view(*worker)) : shell.fail(worker.status());
-    };
-  });
+  add_worker_verb(workers, shell, "drain", "Move a worker's ranks elsewhere and give it no new ones", &Client::drain);
+  add_worker_verb(workers, shell, "undrain", "Give a drained worker ranks again", &Client::undrain);
+  add_worker_verb(workers, shell, "remove", "Forget a worker that is gone", &Client::remove);
 }
 
 }  // namespace ds::client

@@ -55,6 +55,7 @@ std::vector<Column> worker_columns() {
           {"SLOTS", text_at("/slots")},
           {"FREE", text_at("/free_slots")},
           {"HEARTBEAT", age_at("/last_heartbeat_at")},
+          {"LOST SINCE", age_at("/lost_since")},
           {"METRICS", text_at("/metrics_address")}};
 }
 
@@ -80,6 +81,7 @@ Json job_document(const v1::Job& job) {
           {"started_at", time_or_null(job.started_at_us())},
           {"finished_at", time_or_null(job.finished_at_us())},
           {"checkpoint", job.checkpoint()},
+          {"warning", job.warning()},
           {"revision", job.revision()},
           {"spec", Json::parse(spec::to_json(job.spec(), -1))}};
 }
@@ -114,6 +116,7 @@ Json worker_document(const v1::Worker& worker) {
           {"labels", labels},
           {"incarnation", worker.incarnation()},
           {"last_heartbeat_at", time_or_null(worker.last_heartbeat_us())},
+          {"lost_since", time_or_null(worker.lost_since_us())},
           {"metrics_address", worker.metrics_address()}};
 }
 
@@ -123,6 +126,7 @@ View job_view(const v1::Job& job) {
            {"NAME", text_at("/name")},
            {"STATE", text_at("/state")},
            {"REASON", text_at("/reason")},
+           {"WARNING", text_at("/warning")},
            {"STEP", step_cell},
            {"EPOCH", text_at("/progress/epoch")},
            {"LOSS", number_at("/metrics/loss", 6)},

@@ -21,12 +21,12 @@ _dsctl() {
       case "${plain[*]}" in
         '') words='job worker cluster --help --version' ;;
         job) words='submit list get watch logs metrics result cancel pause resume schema' ;;
-        worker) words='list drain' ;;
+        worker) words='list drain undrain remove' ;;
         cluster) words='up down status' ;;
         'job submit') COMPREPLY=($(compgen -f -- "$word")); words='--wait --name --key' ;;
         'job get' | 'job watch' | 'job metrics' | 'job result' | 'job cancel' | 'job pause' | 'job resume') words=$(_dsctl_live "$program" job) ;;
         'job logs') words="-f $(_dsctl_live "$program" job)" ;;
-        'worker drain') words=$(_dsctl_live "$program" worker) ;;
+        'worker drain' | 'worker undrain' | 'worker remove') words=$(_dsctl_live "$program" worker) ;;
         'cluster up') words='--workers --slots --data --log-level' ;;
       esac
       [[ $word == -* ]] && words+=' --output --coordinator --timeout --retry --help'

@@ -1,8 +1,10 @@
 // dsctl: DeepSeek's command line. docs/cli.md is its manual.
+#include <algorithm>
 #include <iostream>
 #include <map>
 
 #include "client/commands.h"
+#include "proto/spec/nearest.h"
 
 namespace ds::client {
 
@@ -79,8 +81,12 @@ void describe(CLI::App& app, Shell& shell) {
   app.set_version_flag("--version", DS_VERSION);
   app.add_option("--coordinator", shell.coordinator,
                  "HOST:PORT; default: $DS_COORDINATOR, else the cluster of `dsctl cluster up`, else 127.0.0.1:7070");
+  const auto refuse_unknown = [](const std::string& word) {
+    return kFormats.count(word) > 0 ? "" : "\"" + word + "\" is not one of table, json, yaml, name";
+  };
   app.add_option("-o,--output", shell.format, "table, json, yaml or name")
       ->transform(CLI::Transformer(kFormats).description(""))
+      ->transform(CLI::Validator(refuse_unknown, ""))  // goes before
       ->type_name("FORMAT");
   app.add_option("--timeout", shell.timeout, "seconds: of a waiting command in all, else of each call (10)")
       ->check(CLI::PositiveNumber);
@@ -92,6 +98,44 @@ void describe(CLI::App& app, Shell& shell) {
   add_cluster_commands(app, shell);
 }
 
+std::string names_of(const CLI::App& app, std::vector<std::string>* names) {
+  std::string list;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names->push_back(command->get_name());
+    list += (list.empty() ? "" : ", ") + names->back();
+  }
+  return list;
+}
+
+bool takes_value(const CLI::App& app, const std::string& word) {
+  const CLI::Option* option = app.get_option_no_throw(word);
+  return option != nullptr && option->get_items_expected_max() > 0;
+}
+
+// What is wrong with the nouns and verbs of a command line, or "": the parser's own words do not name them.
+std::string wrong_command(const CLI::App& root, const std::vector<std::string>& words) {
+  const CLI::App* app = &root;
+  std::string so_far = root.get_name();
+  std::vector<std::string> names;
+  std::string list = names_of(root, &names);
+  for (size_t i = 0; i < words.size() && !names.empty(); ++i) {
+    if (words[i][0] == '-') {
+      if (takes_value(root, words[i])) ++i;
+      continue;
+    }
+    if (std::find(names.begin(), names.end(), words[i]) == names.end()) {
+      const std::string meant = spec::nearest(words[i], names);
+      return "no command \"" + words[i] + "\" of " + so_far + (meant.empty() ? "" : ", did you mean " + meant + "?") +
+             "; there are " + list;
+    }
+    app = app->get_subcommand(words[i]);
+    so_far += " " + words[i];
+    names.clear();
+    list = names_of(*app, &names);
+  }
+  return names.empty() ? "" : so_far + " needs a command: " + list;
+}
+
 int run(int argc, char** argv) {
   Shell shell;
   CLI::App app("Submits and follows training jobs on a DeepSeek cluster", "dsctl");
@@ -99,6 +143,9 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
+    const std::string wrong =
+        e.get_exit_code() == 0 ? "" : wrong_command(app, std::vector<std::string>(argv + 1, argv + argc));
+    if (!wrong.empty()) return shell.fail(absl::InvalidArgumentError(wrong));
     return app.exit(e) == 0 ? kOk : kUsage;
   }
   return shell.command();

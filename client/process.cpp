@@ -31,20 +31,29 @@ std::string read_file(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
+// Of /proc/PID/stat, "PID (name) STATE ...", from STATE on: the name may hold anything, so look for its last bracket.
+std::vector<std::string> fields_of(pid_t pid) {
+  const std::string stat = read_file(absl::StrCat("/proc/", pid, "/stat"));
+  const size_t bracket = stat.rfind(')');
+  if (bracket == stat.npos) return {};
+  return absl::StrSplit(stat.substr(bracket + 2), ' ');
+}
+
 }  // namespace
 
 ProcessId identify(pid_t pid) {
-  // "PID (name) STATE ...": the name may hold anything, so count the fields from its last bracket. Start is field 22.
-  const std::string stat = read_file(absl::StrCat("/proc/", pid, "/stat"));
-  const size_t bracket = stat.rfind(')');
-  if (bracket == stat.npos) return {pid, 0};
-  const std::vector<std::string> fields = absl::StrSplit(stat.substr(bracket + 2), ' ');
+  const std::vector<std::string> fields = fields_of(pid);
   ProcessId process{pid, 0};
   if (fields.size() > 19 && fields[0] != "Z" && fields[0] != "X") (void)absl::SimpleAtoi(fields[19], &process.start);
   return process;
 }
 
 bool alive(const ProcessId& process) { return process.start != 0 && identify(process.pid).start == process.start; }
+
+bool stopped(const ProcessId& process) {
+  const std::vector<std::string> fields = fields_of(process.pid);
+  return alive(process) && !fields.empty() && (fields[0] == "T" || fields[0] == "t");
+}
 
 absl::StatusOr<ProcessId> spawn_detached(const std::vector<std::string>& argv, const std::string& log) {
   std::vector<char*> arguments;

@@ -21,6 +21,8 @@ struct ProcessId {
 // The process of that pid; start 0 if there is none (a zombie is none).
 ProcessId identify(pid_t pid);
 bool alive(const ProcessId& process);
+// By SIGSTOP or a debugger.
+bool stopped(const ProcessId& process);
 
 // Starts argv[0] in a session of its own, without our descriptors; its output is appended to `log`.
 absl::StatusOr<ProcessId> spawn_detached(const std::vector<std::string>& argv, const std::string& log);

@@ -26,7 +26,16 @@ bool plain_word(const std::string& text) {
   return letters && kTaken->count(absl::AsciiStrToLower(text)) == 0;
 }
 
+// JSON's text of a number, as YAML 1.1 takes it for a number too: it wants a point before an exponent, 1.0e-08.
+std::string yaml_number(const Json& value) {
+  std::string text = value.dump();
+  const size_t exponent = text.find('e');
+  if (exponent != text.npos && text.find('.') == text.npos) text.insert(exponent, ".0");
+  return text;
+}
+
 std::string yaml_scalar(const Json& value) {
+  if (value.is_number_float()) return yaml_number(value);
   if (value.is_string() && plain_word(value.get_ref<const std::string&>())) return value;
   return value.dump(-1, ' ', false, kReplace);  // JSON's scalars, and its empty {} and [], are YAML's too
 }

@@ -255,6 +255,8 @@ TEST_F(Dsctl, Workers) {
   EXPECT_THAT(run("worker list").out, HasSubstr("worker-1  READY  4      3"));
   EXPECT_EQ(run_json("worker drain worker-1")["state"], "DRAINING");
   EXPECT_EQ(run("worker drain nobody").code, 3);
+  EXPECT_EQ(run_json("worker undrain worker-1")["state"], "READY");
+  EXPECT_EQ(run_json("worker remove worker-1")["lost_since"], "2023-11-14T22:13:20.000000Z");
 }
 
 TEST_F(Dsctl, SaysThatNobodyIsThere) {
@@ -271,6 +273,21 @@ TEST_F(Dsctl, UsageErrors) {
   EXPECT_EQ(run("job").code, 2);
   EXPECT_EQ(run("job get").code, 2);
   EXPECT_EQ(run("job list -o xml").code, 2);
+  const auto says = [&](const std::string& arguments) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments;
+    return outcome.err;
+  };
+  EXPECT_THAT(says("jbo list"),
+              HasSubstr("no command \"jbo\" of dsctl, did you mean job?; there are job, worker, cluster"));
+  EXPECT_THAT(says("-o json job lst"),
+              HasSubstr("no command \"lst\" of dsctl job, did you mean list?; there are submit"));
+  EXPECT_THAT(says("worker"), HasSubstr("dsctl worker needs a command: list, drain"));
+  EXPECT_THAT(says("job list -o xml"), HasSubstr("\"xml\" is not one of table, json, yaml, name"));
+  for (const char* address : {"foo", "foo:bar", ":1", "host:0", "host:65536", "http://host:1"})
+    EXPECT_THAT(says(std::string("job list --coordinator ") + address),
+                HasSubstr(std::string("\"") + address + "\" is no address of a coordinator: HOST:PORT"));
+  EXPECT_EQ(run("job watch x", "export DS_COORDINATOR=nonsense; ").code, 2);
   EXPECT_EQ(run("--help").code, 0);
 }
 

@@ -17,7 +17,7 @@ void FakeCoordinator::start(int port) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(this);
-  builder.RegisterService(&workers_);
+  builder.RegisterService(&service_);
   server_ = builder.BuildAndStart();
 }
 
@@ -134,6 +134,8 @@ grpc::Status FakeCoordinator::Pause(Context*, const v1::ChangeJobRequest* reques
 
 grpc::Status FakeCoordinator::Workers::List(Context*, const v1::ListWorkersRequest*,
                                             v1::ListWorkersResponse* response) {
+  for (const v1::Worker& worker : owner->workers) *response->add_workers() = worker;
+  if (!owner->workers.empty()) return grpc::Status::OK;
   v1::Worker& worker = *response->add_workers();
   worker.set_name("worker-1");
   worker.set_state(v1::WORKER_READY);
@@ -147,6 +149,19 @@ grpc::Status FakeCoordinator::Workers::Drain(Context*, const v1::DrainWorkerRequ
   if (request->name() != "worker-1") return {grpc::StatusCode::NOT_FOUND, "no worker \"" + request->name() + "\""};
   worker->set_name("worker-1");
   worker->set_state(v1::WORKER_DRAINING);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeCoordinator::Workers::Undrain(Context*, const v1::UndrainWorkerRequest* request, v1::Worker* worker) {
+  worker->set_name(request->name());
+  worker->set_state(v1::WORKER_READY);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeCoordinator::Workers::Remove(Context*, const v1::RemoveWorkerRequest* request, v1::Worker* worker) {
+  worker->set_name(request->name());
+  worker->set_state(v1::WORKER_LOST);
+  worker->set_lost_since_us(1700000000000000);
   return grpc::Status::OK;
 }
 

@@ -35,7 +35,8 @@ class FakeCoordinator final : public v1::JobService::Service {
 
   std::map<std::string, std::vector<v1::LogChunk>> log;  // by job; set before it is asked for
   std::map<std::string, std::vector<v1::MetricRecord>> history;
-  int page = 2;  // jobs a page, whatever was asked for
+  std::vector<v1::Worker> workers;  // instead of worker-1 alone; set before it is asked for
+  int page = 2;                     // jobs a page, whatever was asked for
 
  private:
   using Context = grpc::ServerContext;
@@ -49,8 +50,12 @@ class FakeCoordinator final : public v1::JobService::Service {
   grpc::Status Pause(Context*, const v1::ChangeJobRequest*, v1::Job*) override;
 
   struct Workers final : v1::WorkerService::Service {
+    explicit Workers(FakeCoordinator* fake) : owner(fake) {}
+    FakeCoordinator* owner;
     grpc::Status List(Context*, const v1::ListWorkersRequest*, v1::ListWorkersResponse*) override;
     grpc::Status Drain(Context*, const v1::DrainWorkerRequest*, v1::Worker*) override;
+    grpc::Status Undrain(Context*, const v1::UndrainWorkerRequest*, v1::Worker*) override;
+    grpc::Status Remove(Context*, const v1::RemoveWorkerRequest*, v1::Worker*) override;
   };
 
   void start(int port);
@@ -69,7 +74,7 @@ class FakeCoordinator final : public v1::JobService::Service {
   int64_t revision_ = 0;
   bool stopping_ = false;
   int port_ = 0;
-  Workers workers_;
+  Workers service_{this};
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
+#include <regex>
+
 #include "client/progress.h"
 
 namespace ds::client {
@@ -33,6 +35,19 @@ TEST(View, YamlReadsBackToTheSame) {
       EXPECT_EQ(node["texts"][i].Tag(), "!") << "in quotes, so that no reader takes it for a number";
     }
   }
+}
+
+// YAML 1.1 knows a float by a point, and by a sign in its exponent; without them PyYAML makes it a text.
+TEST(View, YamlFloatsAreFloatsToEveryReader) {
+  const std::regex yaml11("[-+]?[0-9][0-9_]*\\.[0-9_]*([eE][-+][0-9]+)?");
+  for (const double value :
+       {1e-8, -1e-8, 1e22, 1.5e-300, 0.001, 2.5e-308, 1.7976931348623157e308, 1e100, 0.1, 2.0, -0.0, 1e15, 1e16}) {
+    std::string text = to_yaml(Json(value));
+    text.pop_back();
+    EXPECT_TRUE(std::regex_match(text, yaml11)) << text;
+    EXPECT_EQ(std::stod(text), value) << text;
+  }
+  EXPECT_EQ(to_yaml({{"eps", 1e-8}}), "eps: 1.0e-08\n");
 }
 
 TEST(View, Cells) {
