@@ -24,8 +24,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::open(const std::string& folder) 
   spdlog::info("event=loaded revision={} jobs={} live={} workers={}", state->revision, state->jobs.size(),
                state->live.size(), state->workers.size());
   for (const auto& [name, worker] : state->workers) {
-    const bool there = worker.state() == v1::WORKER_READY || worker.state() == v1::WORKER_DRAINING;
-    if (there) daemon->presence_.expect(name, absl::Now());
+    if (worker.lost_us() == 0) daemon->presence_.expect(name, absl::Now());
   }
   daemon->mind_ = std::make_unique<Mind>(*daemon->store_, *std::move(state), *daemon);
   daemon->sweeper_ = std::thread([d = daemon.get()] { d->sweep(); });
@@ -50,9 +49,11 @@ void Daemon::sweep() {
       event.mutable_lost()->set_reason(gone.reason);
       mind_->post(std::move(event), {}, [this, gone](const State& state) {
         auto worker = state.workers.find(gone.worker);
-        if (worker == state.workers.end() || worker->second.state() == v1::WORKER_DRAINED) return false;
+        if (worker == state.workers.end() || worker->second.lost_us() > 0) return false;
         if (presence_.attached(gone.worker)) return false;  // it came back meanwhile
-        spdlog::warn("event=worker_lost worker={} reason={}", gone.worker, in_quotes(gone.reason));
+        const bool drained = worker->second.state() == v1::WORKER_DRAINED;
+        spdlog::log(drained ? spdlog::level::info : spdlog::level::warn, "event={} worker={} reason={}",
+                    drained ? "worker_gone" : "worker_lost", gone.worker, in_quotes(gone.reason));
         return true;
       });
     }

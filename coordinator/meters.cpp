@@ -3,8 +3,6 @@
 #include <prometheus/counter.h>
 #include <prometheus/text_serializer.h>
 
-#include "absl/time/clock.h"
-
 namespace ds::coordinator {
 namespace {
 
@@ -17,7 +15,7 @@ prometheus::Histogram& histogram(prometheus::Registry& registry, const char* nam
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, bounds);
 }
 
-constexpr absl::Duration kSeenAfterEnd = absl::Minutes(10);
+constexpr absl::Duration kSeenAfterEnd = absl::Minutes(3);
 const std::vector<double> kSeconds = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 14400};
 
 ClientMetric& add(MetricFamily& family, const char* label, const std::string& value) {
@@ -56,15 +54,17 @@ void Meters::trained(const v1::MetricsBatch& batch) {
   training.last = number;
   for (const v1::MetricRecord& record : batch.records()) {
     if (record.kind() != "train") continue;
-    training.samples += static_cast<double>(record.samples());
-    training.step_seconds += record.step_seconds();
-    ++training.steps;
+    for (Training* sum : {&training, &all_}) {
+      sum->samples += static_cast<double>(record.samples());
+      sum->step_seconds += record.step_seconds();
+      ++sum->steps;
+    }
   }
 }
 
 // A job is seen by a few more scrapes after its end, and then no more: else the series would only grow.
-void Meters::forget_old(const State& state) {
-  const int64_t since = absl::ToUnixMicros(absl::Now() - kSeenAfterEnd);
+void Meters::forget_old(const State& state, absl::Time now) {
+  const int64_t since = absl::ToUnixMicros(now - kSeenAfterEnd);
   std::erase_if(training_, [&](const auto& entry) {
     auto found = state.jobs.find(entry.first);
     if (found == state.jobs.end()) return true;
@@ -81,7 +81,15 @@ void Meters::add_jobs(const State& state, std::vector<MetricFamily>& families) {
   MetricFamily steps{"ds_job_step_seconds", "Time of a training step", MetricType::Summary, {}};
   std::map<int, int> by_state;
   for (int s = v1::PENDING; s <= v1::CANCELLED; ++s) by_state[s] = 0;
-  for (const auto& [id, record] : state.jobs) ++by_state[record.job().state()];
+  MetricFamily all_restarts{"ds_restarts_total", "Starts after a failure, of all jobs", MetricType::Counter, {}};
+  MetricFamily all_samples{
+      "ds_training_samples_total", "Training samples reported, of all jobs", MetricType::Counter, {}};
+  all_samples.metric.emplace_back().counter.value = all_.samples;
+  double& restarted = all_restarts.metric.emplace_back().counter.value;
+  for (const auto& [id, record] : state.jobs) {
+    ++by_state[record.job().state()];
+    restarted += record.job().restarts();
+  }
   for (auto [s, n] : by_state) add(jobs, "state", v1::JobState_Name(s)).gauge.value = n;
   for (const auto& [id, training] : training_) {  // those that trained lately
     const v1::Job& job = state.jobs.at(id).job();
@@ -92,18 +100,26 @@ void Meters::add_jobs(const State& state, std::vector<MetricFamily>& families) {
     step.summary.sample_count = training.steps;
     step.summary.sample_sum = training.step_seconds;
   }
-  for (MetricFamily* family : {&jobs, &loss, &restarts, &samples, &steps}) families.push_back(std::move(*family));
+  for (MetricFamily* family : {&jobs, &loss, &restarts, &samples, &steps, &all_restarts, &all_samples})
+    families.push_back(std::move(*family));
 }
 
-std::string Meters::text(const State& state, const Heard& heard) {
+std::string Meters::text(const State& state, const Heard& heard, absl::Time now) {
   std::vector<MetricFamily> families = registry_.Collect();
   {
     absl::MutexLock lock(&mutex_);
-    forget_old(state);
+    forget_old(state, now);
     add_jobs(state, families);
   }
   MetricFamily age{"ds_worker_heartbeat_age_seconds", "Since a worker was last heard", MetricType::Gauge, {}};
   MetricFamily slots{"ds_worker_slots", "Slots a worker lends", MetricType::Gauge, {}};
+  MetricFamily workers{"ds_workers", "Workers by state", MetricType::Gauge, {}};
+  std::map<int, int> by_state;
+  for (int s = v1::WORKER_READY; s <= v1::WORKER_LOST; ++s) by_state[s] = 0;
+  for (const auto& [name, worker] : state.workers) ++by_state[worker.state()];
+  for (auto [s, n] : by_state) {
+    add(workers, "state", v1::WorkerState_Name(s).substr(sizeof("WORKER_") - 1)).gauge.value = n;
+  }
   for (const auto& [name, worker] : state.workers) {
     if (worker.state() == v1::WORKER_LOST || worker.state() == v1::WORKER_DRAINED) continue;
     add(age, "worker", name).gauge.value = heard(name);
@@ -111,6 +127,7 @@ std::string Meters::text(const State& state, const Heard& heard) {
   }
   families.push_back(std::move(age));
   families.push_back(std::move(slots));
+  families.push_back(std::move(workers));
   return prometheus::TextSerializer().Serialize(families);
 }
 

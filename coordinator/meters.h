@@ -9,6 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "coordinator/core/apply.h"
 
@@ -24,7 +25,7 @@ class Meters {
 
   // Prometheus' text. `heard` gives the seconds since a worker was heard.
   using Heard = std::function<double(const std::string&)>;
-  std::string text(const State& state, const Heard& heard);
+  std::string text(const State& state, const Heard& heard, absl::Time now = absl::Now());
 
  private:
   struct Training {
@@ -34,7 +35,7 @@ class Meters {
   };
   void add_jobs(const State& state, std::vector<prometheus::MetricFamily>& families)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void forget_old(const State& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void forget_old(const State& state, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   prometheus::Registry registry_;
   prometheus::Histogram& queue_wait_;
@@ -42,6 +43,7 @@ class Meters {
   prometheus::Histogram& fsync_;
   prometheus::Counter& events_;
   absl::Mutex mutex_;
+  Training all_ ABSL_GUARDED_BY(mutex_);                              // jobs together, the forgotten ones too
   std::map<std::string, Training> training_ ABSL_GUARDED_BY(mutex_);  // by job, since this process started
 };
 

@@ -138,6 +138,7 @@ void Mind::take_metrics(std::vector<Metrics> metrics) {
       p->set_generation(m.batch.generation());
       if (m.batch.has_progress()) *p->mutable_progress() = m.batch.progress();
       p->mutable_metrics()->MergeFrom(m.batch.metrics());
+      if (!m.batch.warning().empty()) p->set_warning(m.batch.warning());
       if (!m.batch.checkpoint().empty()) {
         p->set_checkpoint(m.batch.checkpoint());
         p->set_checkpoint_step(m.batch.checkpoint_step());

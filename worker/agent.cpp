@@ -25,6 +25,7 @@ v1::WorkerMessage Agent::make_register() const {
   m.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
   m.set_metrics_address(options_.metrics_address);
   for (const auto& [id, rank] : ranks_) {
+    if (rank.end_stored) continue;
     v1::ExecutorReport& report = *m.add_executors();
     report = rank.report;
     if (rank.ended()) {  // its end follows, after the metrics that came before it
@@ -41,13 +42,14 @@ void Agent::opened() {
   outbox_.open(make_register());
   double now = Supervisor::now();
   for (auto& [id, rank] : ranks_) {
-    if (!rank.ended()) continue;
+    if (!rank.ended() || rank.end_stored) continue;
     rank.reported_at = now;
     tell(rank);
   }
   for (auto& tail : tails_) tail->rewind();
   log_ready_ = true;
   drained_told_ = false;
+  beat_now_ = shut_down_at_ != kNever;  // it is ending: before all else
 }
 
 void Agent::ended() {
@@ -55,7 +57,9 @@ void Agent::ended() {
   stream_ended_ = true;
   registered_ = false;
   outbox_.close();
-  for (auto& [id, rank] : ranks_) rank.reported_at = kNever;
+  for (auto& [id, rank] : ranks_) {
+    if (!rank.end_stored) rank.reported_at = kNever;
+  }
 }
 
 bool Agent::something_to_send() const {
@@ -73,7 +77,7 @@ MessagePtr Agent::next_outgoing() {
       heartbeat_due_ = absl::Now() + heartbeat_;
       auto message = std::make_shared<v1::WorkerMessage>();
       message->mutable_heartbeat()->set_time_us(absl::ToUnixMicros(absl::Now()));
-      message->mutable_heartbeat()->set_draining(draining_);
+      message->mutable_heartbeat()->set_draining(shut_down_at_ != kNever);
       return message;
     }
     if (MessagePtr message = outbox_.pop()) return message;
@@ -107,6 +111,8 @@ void Agent::received(const v1::CoordinatorMessage& message) {
       spdlog::info("drain: no new ranks");
       draining_ = true;
       return supervisor_.wake();
+    case v1::CoordinatorMessage::kUndrain:
+      return undrain();
     default:
       return;
   }
@@ -118,8 +124,28 @@ void Agent::registered(const v1::Registered& m) {
   log_ready_ = true;
   if (m.heartbeat_ms() > 0) heartbeat_ = absl::Milliseconds(m.heartbeat_ms());
   heartbeat_due_ = absl::Now() + heartbeat_;
-  draining_ = draining_ || m.draining();
+  draining_ = m.draining() || shut_down_at_ != kNever;
   supervisor_.wake();
+}
+
+void Agent::undrain() {
+  if (shut_down_at_ != kNever) return;  // too late: it ends
+  spdlog::info("undrained: takes ranks again");
+  draining_ = drained_told_ = false;
+}
+
+// Says of a rank that it is not here, as one that a restart may help.
+void Agent::disown(const std::string& job, int64_t generation, int32_t rank, const std::string& why) {
+  v1::WorkerMessage message;
+  v1::ExecutorReport& report = *message.mutable_executor();
+  report.set_job(job);
+  report.set_generation(generation);
+  report.set_rank(rank);
+  report.set_state(v1::RANK_EXITED);
+  report.set_exit_code(1);
+  report.set_retryable(true);
+  report.set_detail(why);
+  outbox_.push(std::move(message));
 }
 
 std::string Agent::refusal(const v1::StartRank& m) const {
@@ -143,16 +169,7 @@ void Agent::start(const v1::StartRank& m) {
   if (Rank* known = find(m.job(), m.generation(), m.rank())) return tell(*known);
   if (std::string why = refusal(m); !why.empty()) {
     log_rank(spdlog::level::warn, m.job(), m.generation(), m.rank(), "refused: {}", why);
-    v1::WorkerMessage message;
-    v1::ExecutorReport& report = *message.mutable_executor();
-    report.set_job(m.job());
-    report.set_generation(m.generation());
-    report.set_rank(m.rank());
-    report.set_state(v1::RANK_EXITED);
-    report.set_exit_code(1);
-    report.set_retryable(true);
-    report.set_detail(why);
-    return outbox_.push(std::move(message));
+    return disown(m.job(), m.generation(), m.rank(), why);
   }
   for (auto& [id, other] : ranks_) {
     if (other.job() == m.job() && other.generation() < m.generation() && !other.ended()) {
@@ -180,17 +197,9 @@ void Agent::stop(const v1::StopRank& m) {
       end(rank, m.checkpoint());
     }
   }
-  if (found) return;
-  v1::WorkerMessage message;
-  v1::ExecutorReport& report = *message.mutable_executor();
-  report.set_job(m.job());
-  report.set_generation(m.generation());
-  report.set_rank(m.rank());
-  report.set_state(v1::RANK_EXITED);
-  report.set_exit_code(1);
-  report.set_retryable(true);
-  report.set_detail(absl::StrCat("worker ", options_.name, " runs no such rank"));
-  outbox_.push(std::move(message));
+  if (!found) {
+    disown(m.job(), m.generation(), m.rank(), absl::StrCat("worker ", options_.name, " runs no such rank"));
+  }
 }
 
 void Agent::meet(const v1::MeetPeers& m) {
@@ -205,6 +214,11 @@ void Agent::meet(const v1::MeetPeers& m) {
 }
 
 void Agent::acknowledge(const v1::Ack& m) {
+  if (m.ended()) {
+    Rank* rank = find(m.job(), m.generation(), m.rank());
+    if (rank && rank->ended()) rank->end_stored = true;
+    return;
+  }
   outbox_.acknowledge(m);
   if (m.log_offset() == 0 && m.metrics_sequence() > 0) return;  // says nothing of logs
   std::erase_if(tails_, [&](const std::unique_ptr<LogTail>& tail) {

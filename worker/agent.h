@@ -12,6 +12,7 @@
 #include "worker/coordinator_link.h"
 #include "worker/executor_service.h"
 #include "worker/log_tail.h"
+#include "worker/memory.h"
 #include "worker/outbox.h"
 #include "worker/rank.h"
 #include "worker/supervisor.h"
@@ -86,6 +87,9 @@ class Agent final : public LinkEvents, public ExecutorEvents {
   void meet(const v1::MeetPeers& m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void acknowledge(const v1::Ack& m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void fenced(const v1::Fenced& m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void undrain() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void disown(const std::string& job, int64_t generation, int32_t rank, const std::string& why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string refusal(const v1::StartRank& m) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool something_to_send() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -111,6 +115,7 @@ class Agent final : public LinkEvents, public ExecutorEvents {
   std::map<uint64_t, Rank> ranks_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   Outbox outbox_ ABSL_GUARDED_BY(mutex_);
+  OomWatch oom_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<LogTail>> tails_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, int32_t>, RankTotals> totals_ ABSL_GUARDED_BY(mutex_);
   bool log_ready_ ABSL_GUARDED_BY(mutex_) = false;

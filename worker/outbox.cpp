@@ -32,6 +32,7 @@ void Outbox::push_metrics(const std::string& job, int64_t generation, v1::Execut
   if (metrics.has_metrics()) *batch.mutable_metrics() = metrics.metrics();
   batch.set_checkpoint(metrics.checkpoint());
   batch.set_checkpoint_step(metrics.checkpoint_step());
+  batch.set_warning(metrics.warning());
   bytes_ += batch.ByteSizeLong();
   kept_[source].push_back(message);
   if (open_) queue_.push_back(message);

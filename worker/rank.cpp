@@ -1,6 +1,12 @@
 #include "worker/rank.h"
 
+#include <signal.h>
+
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 namespace ds::worker {
 namespace {
@@ -9,8 +15,18 @@ constexpr int kStopped = 75;  // EX_TEMPFAIL: ended early on request
 
 std::string crash_detail(const Rank& rank, const std::string& log) {
   std::string detail = absl::StrCat("rank ", rank.rank(), " (pid ", rank.process.pid, ") ", rank.exit->text);
-  if (!log.empty()) absl::StrAppend(&detail, "; its log ends with:\n", log);
+  if (rank.exit->code == 128 + SIGKILL && rank.oom_kills > 0) {
+    absl::StrAppend(&detail, ", it seems for want of memory: the kernel counts ", rank.oom_kills,
+                    rank.oom_kills == 1 ? " such kill" : " such kills", " in the last moments");
+  }
+  if (!log.empty()) absl::StrAppend(&detail, "; its log ends with: ", log);
   return detail;
+}
+
+// A reason is shown in a line of a table and of a log.
+std::string one_line(absl::string_view text) {
+  const std::vector<absl::string_view> lines = absl::StrSplit(text, absl::ByAnyChar("\r\n"), absl::SkipWhitespace());
+  return absl::StrJoin(lines, " | ");
 }
 
 }  // namespace
@@ -39,6 +55,7 @@ void fill_exit_report(Rank& rank, const std::string& log) {
   } else if (rank.exit) {
     report.set_detail(crash_detail(rank, log));
   }
+  report.set_detail(one_line(report.detail()));
 }
 
 }  // namespace ds::worker

@@ -27,9 +27,11 @@ struct Rank {
   std::optional<ExitStatus> exit;
   double exited_at = kNever;    // reaped
   double reported_at = kNever;  // its end was told, on a stream that still stands
+  bool end_stored = false;      // the coordinator has it for good: not told again unless asked
   double kill_at = kNever;      // then SIGKILL
   bool stop_asked = false;
-  std::string verdict;  // why the worker ended it itself
+  std::string verdict;    // why the worker ended it itself
+  int64_t oom_kills = 0;  // that the kernel counts of the moments before its end
 
   const std::string& job() const { return start.job(); }
   int64_t generation() const { return start.generation(); }

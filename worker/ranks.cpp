@@ -17,7 +17,7 @@ constexpr double kExitGrace = 2;    // from "done" to the end of the process
 constexpr double kDrainGrace = 20;  // for the checkpoints of a graceful end
 constexpr double kReadGrace = 1;    // for the rest of a dead executor's stream
 constexpr double kSettled = 30;     // a report on a stream that stood for so long has arrived
-constexpr double kTotalsKept = 600;
+constexpr double kTotalsKept = 180;
 constexpr double kFlush = 2;  // for the last reports of a worker that ends
 constexpr int kBusyTickMs = 100, kIdleTickMs = 1000;
 constexpr double kOverslept = 0.5;
@@ -94,6 +94,7 @@ void Agent::launch(Rank& rank, double now) {
     return finish(rank);
   }
   rank.process = *std::move(process);
+  prefer_for_oom(rank.process.pid);
   rank.watchdog = Watchdog(now);
   supervisor_.watch(rank.process, rank.id);
   tails_.push_back(
@@ -173,6 +174,7 @@ void Agent::process_ended(uint64_t id) {
   Rank* rank = find(id);
   if (!rank || rank->exit) return;
   rank->exit = reap(rank->process);
+  rank->oom_kills = oom_.recent();
   rank->exited_at = Supervisor::now();
   supervisor_.forget(rank->process);
   rank->process.pidfd.reset();
@@ -266,6 +268,7 @@ void Agent::finish_drain(double now) {
 
 int Agent::tick(double now, double late) {
   absl::MutexLock lock(&mutex_);
+  oom_.look(now);
   for (auto& [id, rank] : ranks_) {
     if (late > kOverslept) rank.watchdog.excuse(late);
     if (rank.ended()) continue;

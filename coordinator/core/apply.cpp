@@ -31,13 +31,28 @@ absl::Status check_change(const State& state, const v1::JobChanged& change) {
   }
 }
 
-absl::Status check_drain(const State& state, const v1::WorkerDraining& drain) {
-  auto found = state.workers.find(drain.worker());
-  if (found == state.workers.end()) return absl::NotFoundError(absl::StrCat("no worker \"", drain.worker(), "\""));
-  if (found->second.state() == v1::WORKER_LOST) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot drain ", drain.worker(), ": it is WORKER_LOST"));
-  }
-  return absl::OkStatus();
+// `why_not` says what hinders the change of a worker that is known; "" where nothing does.
+absl::Status check_worker(const State& state, const char* what, const std::string& name,
+                          std::string (*why_not)(const v1::WorkerRecord&)) {
+  auto found = state.workers.find(name);
+  if (found == state.workers.end()) return absl::NotFoundError(absl::StrCat("no worker \"", name, "\""));
+  const std::string why = why_not(found->second);
+  if (why.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("cannot ", what, " ", name, ": ", why));
+}
+
+std::string gone(const v1::WorkerRecord& worker) {
+  if (worker.state() == v1::WORKER_LOST) return "it is WORKER_LOST";
+  return worker.lost_us() > 0 ? "its daemon has ended" : "";
+}
+
+std::string ending(const v1::WorkerRecord& worker) {
+  return worker.leaving() && worker.lost_us() == 0 ? "its daemon is ending" : gone(worker);
+}
+
+std::string still_there(const v1::WorkerRecord& worker) {
+  if (worker.lost_us() > 0) return "";
+  return absl::StrCat("it is ", v1::WorkerState_Name(worker.state()), " and its daemon is connected; end that first");
 }
 
 absl::Status check_hello(const v1::Register& hello) {
@@ -52,7 +67,9 @@ absl::Status check_hello(const v1::Register& hello) {
 
 absl::Status check(const State& state, const v1::Event& event) {
   if (event.has_changed()) return check_change(state, event.changed());
-  if (event.has_draining()) return check_drain(state, event.draining());
+  if (event.has_draining()) return check_worker(state, "drain", event.draining().worker(), gone);
+  if (event.has_undrained()) return check_worker(state, "undrain", event.undrained().worker(), ending);
+  if (event.has_removed()) return check_worker(state, "remove", event.removed().worker(), still_there);
   if (event.has_registered()) return check_hello(event.registered().register_());
   return absl::OkStatus();
 }
@@ -79,6 +96,12 @@ std::vector<Effect> apply(State& state, const v1::Event& event) {
     case v1::Event::kDrained:
       machine.on(event.drained());
       break;
+    case v1::Event::kUndrained:
+      machine.on(event.undrained());
+      break;
+    case v1::Event::kRemoved:
+      machine.on(event.removed());
+      break;
     case v1::Event::kExecutor:
       machine.on(event.executor());
       break;
@@ -96,11 +119,16 @@ std::vector<Effect> apply(State& state, const v1::Event& event) {
 
 int64_t next_deadline_us(const State& state) {
   int64_t next = 0;
+  auto consider = [&next](int64_t due) {
+    if (due > 0 && (next == 0 || due < next)) next = due;
+  };
   for (int64_t order : state.live) {
     const v1::JobRecord& record = state.jobs.at(state.by_order.at(order));
-    for (int64_t due : {record.not_before_us(), record.stop_by_us()}) {
-      if (due > 0 && (next == 0 || due < next)) next = due;
-    }
+    consider(record.not_before_us());
+    consider(record.stop_by_us());
+  }
+  for (const auto& [name, worker] : state.workers) {
+    if (worker.lost_us() > 0) consider(worker.lost_us() + kForgetUs);
   }
   return next;
 }

@@ -93,6 +93,7 @@ void Machine::pause(v1::JobRecord& record, const std::string& reason) {
 }
 
 void Machine::resume(v1::JobRecord& record) {
+  record.clear_worker_losses();  // the user wants it tried again
   if (record.job().state() == v1::PAUSED) return enqueue(record, v1::PENDING, "waits for its turn");
   if (record.stop() != v1::STOP_TO_PAUSE) return;
   record.set_stop(v1::STOP_TO_MOVE);
@@ -112,12 +113,15 @@ void Machine::progress(const v1::JobProgress& p) {
   job->mutable_metrics()->MergeFrom(p.metrics());
   if (!p.checkpoint().empty()) {
     job->set_checkpoint(p.checkpoint());
+    if (p.checkpoint_step() > record->checkpoint_step()) record->clear_worker_losses();
     record->set_checkpoint_step(p.checkpoint_step());
   }
+  if (!p.warning().empty()) job->set_warning(p.warning());
   if (p.has_progress()) *job->mutable_progress() = p.progress();
   if (job->progress().step() > record->best_step()) {
     record->set_best_step(job->progress().step());
     record->clear_failures_us();
+    record->clear_worker_losses();
     if (!record->failure().empty() && job->state() == v1::RUNNING) set_state(*record, v1::RUNNING, "");
     record->clear_failure();  // overcome: it explains nothing from here on
   }
@@ -128,6 +132,7 @@ void Machine::progress(const v1::JobProgress& p) {
 }
 
 void Machine::on(const v1::Tick&) {
+  forget_workers();
   for (int64_t order : state_.live) {
     v1::JobRecord& record = state_.jobs.at(state_.by_order.at(order));
     if (record.stop_by_us() > 0 && record.stop_by_us() <= now_) harden(record);

@@ -12,7 +12,9 @@ namespace ds::coordinator {
 inline constexpr int64_t kSecondUs = 1'000'000;
 inline constexpr int64_t kCheckpointStopUs = 60 * kSecondUs;  // a stop with a checkpoint that takes longer is forced
 inline constexpr int64_t kBudgetWindowUs = 60 * kSecondUs;
-inline constexpr int kBudget = 5;  // restarts within the window that get no further
+inline constexpr int kBudget = 5;                      // restarts within the window that get no further
+inline constexpr int kWorkerBudget = 3;                // lost workers, each with a start of the job that got no further
+inline constexpr int64_t kForgetUs = 600 * kSecondUs;  // a worker that is gone for so long
 inline constexpr int64_t kHeartbeatMs = 500;
 
 class Machine {
@@ -29,6 +31,8 @@ class Machine {
   void on(const v1::WorkerLost& event);
   void on(const v1::WorkerDraining& event);
   void on(const v1::WorkerDrained& event);
+  void on(const v1::WorkerUndrained& event);
+  void on(const v1::WorkerRemoved& event);
   void on(const v1::ExecutorReported& event);
 
   // Places what can be placed, and gives the effects.
@@ -50,7 +54,7 @@ class Machine {
   void harden(v1::JobRecord& record);
   void stop_rank(const v1::JobRecord& record, int rank);
   void rank_failed(v1::JobRecord& record, const std::string& reason);
-  void worker_failed(v1::JobRecord& record, const std::string& reason);
+  void worker_failed(v1::JobRecord& record, const std::string& reason, bool ran);  // ran: had a process there
   void recover(v1::JobRecord& record, const std::string& reason);
   void maybe_ended(v1::JobRecord& record);
 
@@ -59,6 +63,7 @@ class Machine {
   void exited(v1::JobRecord& record, int rank, const v1::ExecutorReport& report);
   void reconcile(v1::JobRecord& record, int rank, const v1::Register& hello);
   void lose_ranks(const std::string& worker, const std::string& reason);
+  void forget_workers();
   void meet_if_ready(v1::JobRecord& record);
   void send_meet(const v1::JobRecord& record, int rank);
   std::vector<v1::JobRecord*> jobs_on(const std::string& worker);

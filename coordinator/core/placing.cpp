@@ -113,6 +113,7 @@ void Machine::send_start(const v1::JobRecord& record, int rank) {
   start->set_ranks(record.ranks_size());
   start->set_device(device(record.ranks(rank)));
   *start->mutable_spec() = record.job().spec();
+  start->set_checkpoint_step(record.checkpoint_step());
 }
 
 void Machine::settle_drains() {

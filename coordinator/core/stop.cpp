@@ -67,9 +67,18 @@ void Machine::rank_failed(v1::JobRecord& record, const std::string& reason) {
   recover(record, reason);
 }
 
-// The machine's fault, not the job's: not counted.
-void Machine::worker_failed(v1::JobRecord& record, const std::string& reason) {
+// A machine's fault, unless it happens wherever the job goes: a job that eats its worker's memory would take down one
+// after the other. Without a window of time, since workers may take long to come back; getting further makes it 0
+// again.
+void Machine::worker_failed(v1::JobRecord& record, const std::string& reason, bool ran) {
   if (record.stop() != v1::STOP_NOTHING) return harden(record);
+  if (ran) record.set_worker_losses(record.worker_losses() + 1);
+  if (record.worker_losses() > kWorkerBudget) {
+    return begin_stop(
+        record, v1::STOP_TO_FAIL,
+        absl::StrCat("gave up after ", record.worker_losses(), " losses of a worker that ran it, with no step after ",
+                     record.best_step(), " completed in between; last: ", reason));
+  }
   recover(record, reason);
 }
 

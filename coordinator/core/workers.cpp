@@ -25,7 +25,11 @@ std::vector<v1::JobRecord*> Machine::jobs_on(const std::string& worker) {
 void Machine::on(const v1::WorkerRegistered& event) {
   const v1::Register& hello = event.register_();
   v1::WorkerRecord& worker = state_.workers[hello.worker()];
-  if (worker.incarnation() != hello.incarnation()) worker.set_draining(false);
+  if (worker.incarnation() != hello.incarnation()) {
+    worker.set_draining(false);
+    worker.set_leaving(false);
+  }
+  worker.clear_lost_us();
   worker.set_name(hello.worker());
   worker.set_incarnation(hello.incarnation());
   worker.set_slots(hello.slots());
@@ -67,19 +71,22 @@ void Machine::reconcile(v1::JobRecord& record, int rank, const v1::Register& hel
   lost.set_state(v1::RANK_LOST);
   lost.set_detail("the worker came back without it");
   if (!never_started) {
-    worker_failed(record, absl::StrCat("rank ", rank, " on ", hello.worker(), " was lost with its worker daemon"));
+    worker_failed(record, absl::StrCat("rank ", rank, " on ", hello.worker(), " was lost with its worker daemon"),
+                  true);
   }
 }
 
 void Machine::lose_ranks(const std::string& worker, const std::string& reason) {
   for (v1::JobRecord* record : jobs_on(worker)) {
     touch(*record);
+    bool ran = false;
     for (v1::RankRecord& rank : *record->mutable_ranks()) {
       if (rank.worker() != worker || released(rank)) continue;
+      ran = ran || rank.state() != v1::RANK_ASSIGNED;
       rank.set_state(v1::RANK_LOST);
       rank.set_detail(reason);
     }
-    worker_failed(*record, reason);
+    worker_failed(*record, reason, ran);
     maybe_ended(*record);
   }
   replan_ = true;
@@ -87,14 +94,18 @@ void Machine::lose_ranks(const std::string& worker, const std::string& reason) {
 
 void Machine::on(const v1::WorkerLost& event) {
   auto worker = state_.workers.find(event.worker());
-  if (worker == state_.workers.end() || worker->second.state() == v1::WORKER_LOST) return;
+  if (worker == state_.workers.end() || worker->second.lost_us() > 0) return;
+  worker->second.set_lost_us(now_);
+  if (worker->second.state() == v1::WORKER_DRAINED) return;  // as it should
   worker->second.set_state(v1::WORKER_LOST);
   lose_ranks(event.worker(), absl::StrCat("worker ", event.worker(), " was lost: ", event.reason()));
 }
 
 void Machine::on(const v1::WorkerDraining& event) {
   auto worker = state_.workers.find(event.worker());
-  if (worker == state_.workers.end() || worker->second.state() != v1::WORKER_READY) return;
+  if (worker == state_.workers.end()) return;
+  if (event.leaving()) worker->second.set_leaving(true);
+  if (worker->second.state() != v1::WORKER_READY) return;
   worker->second.set_draining(true);
   worker->second.set_state(v1::WORKER_DRAINING);
   replan_ = true;
@@ -107,10 +118,30 @@ void Machine::on(const v1::WorkerDraining& event) {
 
 void Machine::on(const v1::WorkerDrained& event) {
   auto worker = state_.workers.find(event.worker());
-  if (worker == state_.workers.end()) return;
-  worker->second.set_draining(true);
+  if (worker == state_.workers.end() || !worker->second.draining()) return;  // it was undrained meanwhile
   worker->second.set_state(v1::WORKER_DRAINED);
   lose_ranks(event.worker(), absl::StrCat("worker ", event.worker(), " has drained"));
+}
+
+void Machine::on(const v1::WorkerUndrained& event) {
+  auto worker = state_.workers.find(event.worker());
+  if (worker == state_.workers.end() || !worker->second.draining() || worker->second.lost_us() > 0) return;
+  worker->second.set_draining(false);
+  worker->second.set_state(v1::WORKER_READY);
+  send(event.worker()).mutable_undrain();
+  replan_ = true;
+}
+
+void Machine::on(const v1::WorkerRemoved& event) {
+  auto worker = state_.workers.find(event.worker());
+  if (worker != state_.workers.end() && worker->second.lost_us() > 0) state_.workers.erase(worker);
+}
+
+// Nothing refers to a worker that is gone: its ranks were lost with it, and the jobs' records keep its name.
+void Machine::forget_workers() {
+  std::erase_if(state_.workers, [this](const auto& entry) {
+    return entry.second.lost_us() > 0 && entry.second.lost_us() + kForgetUs <= now_;
+  });
 }
 
 void Machine::on(const v1::ExecutorReported& event) { report(event.worker(), event.report()); }

@@ -158,6 +158,7 @@ class Session final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
     if (!beat.draining() || std::exchange(draining_, true)) return;
     v1::Event event;
     event.mutable_draining()->set_worker(worker_);
+    event.mutable_draining()->set_leaving(true);
     post(std::move(event));
   }
 
@@ -168,7 +169,17 @@ class Session final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
     v1::Event event;
     event.mutable_executor()->set_worker(worker_);
     *event.mutable_executor()->mutable_report() = report;
-    post(std::move(event));
+    if (report.state() != v1::RANK_EXITED) return post(std::move(event));
+    v1::CoordinatorMessage message;
+    v1::Ack* ack = message.mutable_ack();
+    ack->set_job(report.job());
+    ack->set_generation(report.generation());
+    ack->set_rank(report.rank());
+    ack->set_ended(true);
+    auto self = shared_from_this();
+    post(std::move(event), [self, message](const absl::Status&, const State&) {
+      if (self->daemon_.presence().current(self->worker_, self.get())) self->deliver(message);  // else it did not count
+    });
   }
 
   void take_metrics(v1::MetricsBatch batch) {
@@ -243,17 +254,43 @@ class WorkerService final : public v1::WorkerService::CallbackService {
 
   ServerUnaryReactor* Drain(CallbackServerContext* context, const v1::DrainWorkerRequest* request,
                             v1::Worker* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
     v1::Event event;
     event.mutable_draining()->set_worker(request->name());
+    return change(context, std::move(event), request->name(), response);
+  }
+
+  ServerUnaryReactor* Undrain(CallbackServerContext* context, const v1::UndrainWorkerRequest* request,
+                              v1::Worker* response) override {
+    v1::Event event;
+    event.mutable_undrained()->set_worker(request->name());
+    return change(context, std::move(event), request->name(), response);
+  }
+
+  ServerUnaryReactor* Remove(CallbackServerContext* context, const v1::RemoveWorkerRequest* request,
+                             v1::Worker* response) override {
+    v1::Event event;
+    event.mutable_removed()->set_worker(request->name());
+    // As it was: the reply comes when it is known no more.
+    daemon_.mind().ask([=, this](const State& state) {
+      auto found = state.workers.find(request->name());
+      if (found != state.workers.end()) *response = seen(state, found->second);
+    });
+    return change(context, std::move(event), request->name(), response);
+  }
+
+ private:
+  // Answers with the worker after the event, if it is still there.
+  ServerUnaryReactor* change(CallbackServerContext* context, v1::Event event, const std::string& name,
+                             v1::Worker* response) {
+    ServerUnaryReactor* reactor = context->DefaultReactor();
     daemon_.mind().post(std::move(event), [=, this](const absl::Status& status, const State& state) {
-      if (status.ok()) *response = seen(state, state.workers.at(request->name()));
-      reactor->Finish(to_grpc(status, {detail("name", request->name(), "a worker that is there: see List")}));
+      auto found = state.workers.find(name);
+      if (status.ok() && found != state.workers.end()) *response = seen(state, found->second);
+      reactor->Finish(to_grpc(status, {detail("name", name, "a worker that is there: see List")}));
     });
     return reactor;
   }
 
- private:
   v1::Worker seen(const State& state, const v1::WorkerRecord& record) {
     v1::Worker worker = view(state, record);
     const absl::Time heard = daemon_.presence().last_heard(record.name());

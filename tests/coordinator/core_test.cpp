@@ -241,6 +241,123 @@ TEST(Core, ADrainedWorkersJobsMoveWithACheckpoint) {
   EXPECT_EQ(d.seen("w1").state(), v1::WORKER_READY);
 }
 
+// The job of `running`, on one new worker after the other; each is lost once the job has come to a step.
+void lose_workers(Drive& d, const std::string& id, const std::vector<int64_t>& steps) {
+  for (int64_t step : steps) {
+    const std::string on = d.job(id).ranks(0).worker(), next = absl::StrCat(on, "'");
+    const int64_t generation = d.job(id).generation();
+    d.report(on, id, generation, 0, v1::RANK_READY);
+    d.report(on, id, generation, 0, v1::RANK_RUNNING);
+    if (step > 0) d.progress(id, generation, step);
+    d.worker(next, 1);
+    d.lost(on);
+  }
+}
+
+TEST(Core, AJobThatTakesDownItsWorkersIsGivenUp) {
+  Drive d;
+  const std::string id = d.running("a", 1);
+  d.progress(id, 1, 7);
+  lose_workers(d, id, {0, 5, 7});  // as far as before, and no further
+  EXPECT_EQ(d.job(id).state(), v1::ADMITTED);
+  lose_workers(d, id, {0});
+  EXPECT_EQ(d.job(id).state(), v1::FAILED);
+  EXPECT_EQ(d.job(id).reason(),
+            "gave up after 4 losses of a worker that ran it, with no step after 7 completed in between; last: worker "
+            "w1''' was lost: silent");
+  EXPECT_EQ(d.seen("w1''''").free_slots(), 1) << "the next one is spared";
+}
+
+TEST(Core, LossesOfWorkersWithStepsInBetweenAreNotCounted) {
+  Drive d;
+  const std::string id = d.running("a", 1);
+  lose_workers(d, id, {1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 9, 0, 0, 10});
+  EXPECT_EQ(d.job(id).state(), v1::ADMITTED);
+  EXPECT_EQ(d.job(id).restarts(), 14);
+}
+
+TEST(Core, ALostWorkerIsForgottenAfterAWhile) {
+  Drive d;
+  d.worker("w1", 1);
+  d.worker("w2", 1);
+  d.lost("w1");
+  EXPECT_EQ(d.seen("w1").lost_since_us(), d.now);
+  EXPECT_EQ(next_deadline_us(d.state), d.now + 600'000'000);
+  d.now += 599'000'000;
+  d.tick();
+  EXPECT_EQ(d.state.workers.count("w1"), 1u);
+  d.now += 1'000'000;
+  d.tick();
+  EXPECT_EQ(d.state.workers.count("w1"), 0u);
+  EXPECT_EQ(d.state.workers.count("w2"), 1u);
+  EXPECT_EQ(next_deadline_us(d.state), 0);
+}
+
+TEST(Core, AWorkerThatCameBackIsNotForgotten) {
+  Drive d;
+  d.worker("w1", 1);
+  d.lost("w1");
+  d.worker("w1", 1, "i2");
+  EXPECT_EQ(d.seen("w1").lost_since_us(), 0);
+  d.now += 700'000'000;
+  d.tick();
+  EXPECT_EQ(d.seen("w1").state(), v1::WORKER_READY);
+}
+
+TEST(Core, OnlyAWorkerThatIsGoneCanBeRemoved) {
+  Drive d;
+  d.worker("w1", 1);
+  EXPECT_THAT(std::string(d.remove("w1").message()), HasSubstr("cannot remove w1: it is WORKER_READY"));
+  d.drain("w1");
+  EXPECT_THAT(std::string(d.remove("w1").message()), HasSubstr("its daemon is connected"));
+  d.lost("w1");  // it went, as a drained worker may
+  EXPECT_EQ(d.seen("w1").state(), v1::WORKER_DRAINED);
+  EXPECT_TRUE(d.remove("w1").ok());
+  EXPECT_EQ(d.state.workers.count("w1"), 0u);
+  EXPECT_TRUE(absl::IsNotFound(d.remove("w1")));
+}
+
+TEST(Core, AnUndrainedWorkerTakesRanksAgain) {
+  Drive d;
+  d.worker("w1", 1);
+  d.drain("w1");
+  const std::string id = d.submit("a", 1);
+  EXPECT_EQ(d.job(id).state(), v1::PENDING);
+  d.sent("w1");
+  ASSERT_TRUE(d.undrain("w1").ok());
+  EXPECT_THAT(d.sent("w1"), ElementsAre("undrain", "start a-1 g1 r0 cpu:0"));
+  d.drained("w1");  // said before it heard of that
+  EXPECT_EQ(d.seen("w1").state(), v1::WORKER_READY);
+  EXPECT_EQ(d.job(id).state(), v1::ADMITTED);
+  EXPECT_TRUE(d.undrain("w1").ok()) << "once more does no harm";
+}
+
+TEST(Core, AWorkerThatEndsIsNotUndrained) {
+  Drive d;
+  d.worker("w1", 1);
+  v1::Event event;
+  event.mutable_draining()->set_worker("w1");
+  event.mutable_draining()->set_leaving(true);
+  ASSERT_TRUE(d.apply(event).ok());
+  EXPECT_EQ(d.undrain("w1").message(), "cannot undrain w1: its daemon is ending");
+  d.lost("w1");
+  EXPECT_EQ(d.undrain("w1").message(), "cannot undrain w1: its daemon has ended");
+  EXPECT_TRUE(absl::IsNotFound(d.undrain("w9")));
+}
+
+TEST(Core, AWarningOfARankIsKeptWithTheJob) {
+  Drive d;
+  const std::string id = d.running("a", 1);
+  v1::Event event;
+  v1::JobProgress* p = event.mutable_progressed()->add_jobs();
+  p->set_job(id);
+  p->set_generation(1);
+  p->set_warning("the checkpoint of step 9 is gone");
+  ASSERT_TRUE(d.apply(event).ok());
+  d.progress(id, 1, 3);
+  EXPECT_EQ(d.job(id).warning(), "the checkpoint of step 9 is gone");
+}
+
 TEST(Core, AReasonEndsWhenTheJobIsPastWhatItTellsOf) {
   Drive d;
   const std::string id = d.running("a", 2);
@@ -343,7 +460,7 @@ TEST(Core, StepsForgiveFailures) {
   EXPECT_EQ(d.job(id).restarts(), 20);
 }
 
-TEST(Core, LostWorkersDoNotUseUpTheBudget) {
+TEST(Core, LostWorkersThatHadNotBegunDoNotUseUpTheBudget) {
   Drive d;
   const std::string id = d.running("a", 1);
   for (int i = 0; i < 20; ++i) {

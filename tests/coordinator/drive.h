@@ -111,6 +111,21 @@ struct Drive {
     event.mutable_draining()->set_worker(worker);
     (void)apply(event);
   }
+  void drained(const std::string& worker) {
+    v1::Event event;
+    event.mutable_drained()->set_worker(worker);
+    (void)apply(event);
+  }
+  absl::Status undrain(const std::string& worker) {
+    v1::Event event;
+    event.mutable_undrained()->set_worker(worker);
+    return apply(event);
+  }
+  absl::Status remove(const std::string& worker) {
+    v1::Event event;
+    event.mutable_removed()->set_worker(worker);
+    return apply(event);
+  }
   void progress(const std::string& id, int64_t generation, int64_t step) {
     v1::Event event;
     v1::JobProgress* p = event.mutable_progressed()->add_jobs();
@@ -130,6 +145,7 @@ struct Drive {
     auto rank = [](const auto& x) { return absl::StrCat(" ", x.job(), " g", x.generation(), " r", x.rank()); };
     if (m.has_registered()) return "registered";
     if (m.has_drain()) return "drain";
+    if (m.has_undrain()) return "undrain";
     if (m.has_start()) return absl::StrCat("start", rank(m.start()), " ", m.start().device());
     if (m.has_stop()) return absl::StrCat(m.stop().checkpoint() ? "stop+checkpoint" : "stop", rank(m.stop()));
     if (m.has_meet()) return absl::StrCat("meet", rank(m.meet()), " ", absl::StrJoin(m.meet().addresses(), ","));

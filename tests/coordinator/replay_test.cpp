@@ -20,7 +20,7 @@ class Chaos {
   explicit Chaos(uint32_t seed) : random_(seed) {}
 
   void step() {
-    switch (draw(0, 11)) {
+    switch (draw(0, 13)) {
       case 0:
         d.submit("j" + std::to_string(draw(0, 3)), draw(1, 4), draw(0, 2));
         break;
@@ -42,6 +42,13 @@ class Chaos {
       case 6:
         d.now += draw(0, 90) * 1'000'000ll;
         d.tick();
+        break;
+      case 8:
+        (void)d.undrain(worker());
+        d.drained(worker());
+        break;
+      case 9:
+        (void)d.remove(worker());
         break;
       case 7:
         d.report(worker(), job(), draw(0, 4), draw(0, 3), static_cast<v1::RankState>(draw(0, 6)));

@@ -53,8 +53,19 @@ grpc::Status ScriptedCoordinator::Session(grpc::ServerContext*,
 void ScriptedCoordinator::take(const v1::WorkerMessage& message) {
   messages_.push_back(message);
   if (!acknowledging_ || stream_ == nullptr) return;
+  if (acknowledging_ends_ && message.executor().state() == v1::RANK_EXITED) acknowledge_end(message.executor());
   if (message.has_metrics()) acknowledge_metrics(message.metrics());
   if (message.has_log()) store_log(message.log());
+}
+
+void ScriptedCoordinator::acknowledge_end(const v1::ExecutorReport& report) {
+  v1::CoordinatorMessage reply;
+  v1::Ack& ack = *reply.mutable_ack();
+  ack.set_job(report.job());
+  ack.set_generation(report.generation());
+  ack.set_rank(report.rank());
+  ack.set_ended(true);
+  stream_->Write(reply);
 }
 
 void ScriptedCoordinator::acknowledge_metrics(const v1::MetricsBatch& batch) {
@@ -83,6 +94,11 @@ void ScriptedCoordinator::store_log(const v1::LogBatch& batch) {
 void ScriptedCoordinator::acknowledge(bool yes) {
   absl::MutexLock lock(&mutex_);
   acknowledging_ = yes;
+}
+
+void ScriptedCoordinator::acknowledge_ends(bool yes) {
+  absl::MutexLock lock(&mutex_);
+  acknowledging_ends_ = yes;
 }
 
 void ScriptedCoordinator::send(const v1::CoordinatorMessage& message) {
@@ -195,7 +211,7 @@ Cluster::~Cluster() {
 }
 
 void Cluster::start_rank(const std::string& job, int64_t generation, int rank, int ranks, const std::string& orders,
-                         int64_t metrics_step) {
+                         int64_t metrics_step, int64_t checkpoint_step) {
   v1::CoordinatorMessage message;
   v1::StartRank& start = *message.mutable_start();
   start.set_job(job);
@@ -205,6 +221,7 @@ void Cluster::start_rank(const std::string& job, int64_t generation, int rank, i
   start.set_device(absl::StrCat("cpu:", rank));
   start.set_job_dir(folder + "/jobs/" + job);
   start.set_metrics_step(metrics_step);
+  start.set_checkpoint_step(checkpoint_step);
   start.mutable_spec()->mutable_data()->set_dataset(orders);
   start.mutable_spec()->mutable_train()->set_batch_size(8);
   coordinator.send(message);

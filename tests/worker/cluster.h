@@ -25,7 +25,8 @@ class ScriptedCoordinator final : public v1::WorkerService::Service {
   void stop();   // breaks every stream, like a kill
   std::string address() const;
 
-  void acknowledge(bool yes) ABSL_LOCKS_EXCLUDED(mutex_);  // metrics and logs, as they come; at first: yes
+  void acknowledge_ends(bool yes) ABSL_LOCKS_EXCLUDED(mutex_);  // at first: no
+  void acknowledge(bool yes) ABSL_LOCKS_EXCLUDED(mutex_);       // metrics and logs, as they come; at first: yes
   void send(const v1::CoordinatorMessage& message) ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits for a message, among all so far and those to come, that `wanted` likes.
   using Wanted = std::function<bool(const v1::WorkerMessage&)>;
@@ -43,12 +44,14 @@ class ScriptedCoordinator final : public v1::WorkerService::Service {
 
  private:
   void take(const v1::WorkerMessage& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void acknowledge_end(const v1::ExecutorReport& report) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void acknowledge_metrics(const v1::MetricsBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void store_log(const v1::LogBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
   absl::Mutex mutex_;
+  bool acknowledging_ends_ ABSL_GUARDED_BY(mutex_) = false;
   bool acknowledging_ ABSL_GUARDED_BY(mutex_) = true;
   grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::WorkerMessage>* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::vector<v1::WorkerMessage> messages_ ABSL_GUARDED_BY(mutex_);
@@ -79,7 +82,7 @@ struct Cluster {
   std::unique_ptr<WorkerProcess> worker;
 
   void start_rank(const std::string& job, int64_t generation, int rank, int ranks, const std::string& orders,
-                  int64_t metrics_step = 0);
+                  int64_t metrics_step = 0, int64_t checkpoint_step = 0);
   void meet(const std::string& job, int64_t generation, int rank, int ranks, const std::string& address = "lonely");
   void stop_rank(const std::string& job, int64_t generation, int rank, bool checkpoint);
   // start, ready, meet, running; its pid

@@ -183,6 +183,61 @@ TEST(Daemon, RefusesNewRanksWhileDrainingAndTellsWhenItIsEmpty) {
   EXPECT_TRUE(alive(cluster.worker->pid()));
 }
 
+TEST(Daemon, TakesRanksAgainWhenItIsUndrained) {
+  Cluster cluster;
+  v1::CoordinatorMessage drain, undrain;
+  drain.mutable_drain();
+  undrain.mutable_undrain();
+  cluster.coordinator.send(drain);
+  ASSERT_TRUE(cluster.coordinator.wait([](const auto& m) { return m.has_drained(); }));
+  cluster.coordinator.send(undrain);
+  cluster.run_rank("a", 1, 0, 1, "ms=5");
+  EXPECT_TRUE(cluster.coordinator.wait_step("a", 2));
+  EXPECT_FALSE(cluster.coordinator.wait([](const auto& m) { return m.heartbeat().draining(); }, absl::ZeroDuration()))
+      << "only a daemon that ends says so";
+}
+
+TEST(Daemon, ItsRanksAreTakenForMemoryBeforeItself) {
+  Cluster cluster;
+  const pid_t pid = cluster.run_rank("a", 1, 0, 1, "ms=5");
+  EXPECT_EQ(read_file(absl::StrCat("/proc/", pid, "/oom_score_adj")), "900\n");
+  EXPECT_NE(read_file(absl::StrCat("/proc/", cluster.worker->pid(), "/oom_score_adj")), "900\n");
+}
+
+TEST(Daemon, AnEndThatIsStoredIsNotToldAgain) {
+  Cluster cluster;
+  cluster.coordinator.acknowledge_ends(true);
+  cluster.run_rank("a", 1, 0, 1, "ms=5,steps=3");
+  ASSERT_TRUE(cluster.coordinator.wait_state("a", 1, 0, v1::RANK_EXITED));
+  cluster.run_rank("b", 1, 0, 1, "ms=5");  // when this is heard, so was the acknowledgement
+  cluster.coordinator.stop();
+  cluster.coordinator.forget();
+  cluster.coordinator.start();
+  auto hello = cluster.coordinator.wait([](const auto& m) { return m.has_register_(); });
+  ASSERT_TRUE(hello);
+  ASSERT_EQ(hello->register_().executors_size(), 1);
+  EXPECT_EQ(hello->register_().executors(0).job(), "b");
+  ASSERT_TRUE(cluster.coordinator.wait([](const auto& m) { return m.has_heartbeat(); }));
+  EXPECT_FALSE(cluster.coordinator.wait_state("a", 1, 0, v1::RANK_EXITED, absl::ZeroDuration()));
+  cluster.stop_rank("a", 1, 0, false);  // but who asks gets an answer
+  EXPECT_TRUE(cluster.coordinator.wait_state("a", 1, 0, v1::RANK_EXITED));
+}
+
+TEST(Daemon, WarnsOfALostCheckpoint) {
+  Cluster cluster;
+  cluster.start_rank("a", 2, 0, 1, "ms=5", 0, 40);
+  ASSERT_TRUE(cluster.coordinator.wait_state("a", 2, 0, v1::RANK_READY));
+  cluster.meet("a", 2, 0, 1);
+  auto warned = cluster.coordinator.wait([](const auto& m) { return !m.metrics().warning().empty(); });
+  ASSERT_TRUE(warned);
+  EXPECT_EQ(warned->metrics().warning(),
+            "the checkpoint of step 40 is gone or refused: training went on from the beginning");
+  cluster.run_rank("b", 1, 0, 1, "ms=5");
+  ASSERT_TRUE(cluster.coordinator.wait_step("b", 3));
+  EXPECT_FALSE(cluster.coordinator.wait(
+      [](const auto& m) { return m.metrics().job() == "b" && !m.metrics().warning().empty(); }, absl::ZeroDuration()));
+}
+
 TEST(Daemon, EndsGracefullyOnSigterm) {
   Cluster cluster;
   pid_t pid = cluster.run_rank("a", 1, 0, 1, "ms=5");

@@ -11,8 +11,10 @@
 
 #include "worker/cores.h"
 #include "worker/log_tail.h"
+#include "worker/memory.h"
 #include "worker/outbox.h"
 #include "worker/process.h"
+#include "worker/rank.h"
 #include "worker/watchdog.h"
 
 namespace ds::worker {
@@ -67,6 +69,47 @@ TEST(Cores, DevicesAreNamedByTheirSlot) {
 }
 
 // ---- processes
+
+// ---- memory
+
+TEST(Memory, KillsOfOurGroupAreCounted) {
+  Folder folder;
+  auto write = [&](const std::string& path, const std::string& text) {
+    std::filesystem::create_directories((folder.path + path).substr(0, (folder.path + path).rfind('/')));
+    std::ofstream(folder.path + path) << text;
+  };
+  EXPECT_EQ(oom_kills(folder.path), -1);
+  write("/proc/vmstat", "nr_free_pages 5\noom_kill 9\n");
+  EXPECT_EQ(oom_kills(folder.path), 9) << "the machine's, where there is nothing better";
+  write("/proc/self/cgroup", "5:cpu,memory:/docker/x\n0::/some/slice\n");
+  write("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
+  EXPECT_EQ(oom_kills(folder.path), 4) << "of version 1, as a container sees it";
+  write("/proc/self/cgroup", "0::/some/slice\n");
+  write("/sys/fs/cgroup/some/slice/memory.events", "low 0\noom 3\noom_kill 2\n");
+  EXPECT_EQ(oom_kills(folder.path), 2);
+  OomWatch watch(folder.path);
+  watch.look(10);
+  EXPECT_EQ(watch.recent(), 0);
+  write("/sys/fs/cgroup/some/slice/memory.events", "low 0\noom 3\noom_kill 3\n");
+  EXPECT_EQ(watch.recent(), 1);
+  for (int second = 11; second < 30; ++second) watch.look(second);
+  EXPECT_EQ(watch.recent(), 0) << "long ago";
+}
+
+TEST(Memory, AKillForWantOfMemoryIsSaidSoInOneLine) {
+  Rank rank;
+  rank.start.set_rank(3);
+  rank.process.pid = 42;
+  rank.exit = ExitStatus{128 + SIGKILL, "killed by SIGKILL (9)"};
+  fill_exit_report(rank, "one\ntwo\r\n");
+  EXPECT_EQ(rank.report.detail(), "rank 3 (pid 42) killed by SIGKILL (9); its log ends with: one | two");
+  rank.oom_kills = 1;
+  fill_exit_report(rank, "");
+  EXPECT_THAT(rank.report.detail(), HasSubstr("(9), it seems for want of memory: the kernel counts 1 such kill"));
+  rank.exit = ExitStatus{1, "exited with code 1"};
+  fill_exit_report(rank, "");
+  EXPECT_EQ(rank.report.detail(), "rank 3 (pid 42) exited with code 1");
+}
 
 TEST(Process, NamesHowItEnded) {
   Folder folder;

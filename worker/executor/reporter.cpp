@@ -4,6 +4,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "worker/executor/translate.h"
 #include "worker/logging.h"
 
@@ -14,6 +15,13 @@ constexpr size_t kRecordsPerMessage = 4000;
 
 void Reporter::on_start(int64_t step, int64_t total_steps) {
   spdlog::info("starts at step {} of {}", step, total_steps);
+  if (start_.rank() == 0 && step < start_.checkpoint_step()) {
+    absl::MutexLock lock(&mutex_);
+    warn(absl::StrCat("the checkpoint of step ", start_.checkpoint_step(),
+                      " is gone or refused: training went on from ",
+                      step > 0 ? absl::StrCat("step ", step) : "the beginning",
+                      warning_.empty() ? "" : absl::StrCat("; ", warning_)));
+  }
   status_.step = step;
   if (start_.rank() != 0) return;
   journal_ = std::make_unique<Journal>(start_.job_dir(), start_.generation());
@@ -61,7 +69,15 @@ void Reporter::on_checkpoint(const std::string& path, int64_t step) {
   checkpoint_step_ = step;
 }
 
-void Reporter::on_warning(const std::string& text) { spdlog::warn("{}", text); }
+void Reporter::on_warning(const std::string& text) {
+  absl::MutexLock lock(&mutex_);
+  warn(text);
+}
+
+void Reporter::warn(std::string text) {
+  spdlog::warn("{}", text);
+  warning_ = std::move(text);
+}
 
 void Reporter::write_journal(std::span<const v1::MetricRecord> records) {
   if (!journal_) return;
@@ -75,13 +91,14 @@ void Reporter::write_journal(std::span<const v1::MetricRecord> records) {
 
 std::optional<v1::ExecutorMetrics> Reporter::take() {
   absl::MutexLock lock(&mutex_);
-  if (records_.empty() && !changed_ && checkpoint_.empty()) return std::nullopt;
+  if (records_.empty() && !changed_ && checkpoint_.empty() && warning_.empty()) return std::nullopt;
   v1::ExecutorMetrics message;
   size_t count = std::min(records_.size(), kRecordsPerMessage);
   for (size_t i = 0; i < count; ++i) *message.add_records() = std::move(records_[i]);
   records_.erase(records_.begin(), records_.begin() + static_cast<ptrdiff_t>(count));
   *message.mutable_progress() = progress_;
   if (has_metrics_) *message.mutable_metrics() = metrics_;
+  message.set_warning(std::exchange(warning_, ""));
   if (!records_.empty()) return message;  // the checkpoint follows the last of the records before it
   message.set_checkpoint(std::exchange(checkpoint_, ""));
   message.set_checkpoint_step(std::exchange(checkpoint_step_, 0));

@@ -23,7 +23,7 @@ class Reporter final : public train::TrainListener {
   void on_records(std::span<const train::StepRecord> records) override ABSL_LOCKS_EXCLUDED(mutex_);
   void on_progress(const train::TrainProgress& progress) override ABSL_LOCKS_EXCLUDED(mutex_);
   void on_checkpoint(const std::string& path, int64_t step) override ABSL_LOCKS_EXCLUDED(mutex_);
-  void on_warning(const std::string& text) override;
+  void on_warning(const std::string& text) override ABSL_LOCKS_EXCLUDED(mutex_);
   bool stop_requested() override { return stop_; }
   train::TrainStatus& status() override { return status_; }
 
@@ -33,6 +33,7 @@ class Reporter final : public train::TrainListener {
 
  private:
   void write_journal(std::span<const v1::MetricRecord> records);
+  void warn(std::string text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void keep(v1::MetricRecord record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const v1::StartRank start_;
@@ -46,6 +47,7 @@ class Reporter final : public train::TrainListener {
   bool has_metrics_ ABSL_GUARDED_BY(mutex_) = false;
   std::string checkpoint_ ABSL_GUARDED_BY(mutex_);
   int64_t checkpoint_step_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string warning_ ABSL_GUARDED_BY(mutex_);  // the newest
   bool changed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
