@@ -36,6 +36,13 @@ Daemon::~Daemon() {
   if (mind_) mind_->stop();
 }
 
+v1::Worker Daemon::seen(const State& state, const v1::WorkerRecord& record) {
+  v1::Worker worker = view(state, record);
+  const absl::Time heard = presence_.last_heard(record.name());
+  if (heard != absl::InfinitePast()) worker.set_last_heartbeat_us(absl::ToUnixMicros(heard));
+  return worker;
+}
+
 void Daemon::stop_sweeping() {
   if (!stop_.HasBeenNotified()) stop_.Notify();
   if (sweeper_.joinable()) sweeper_.join();

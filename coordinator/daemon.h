@@ -27,6 +27,9 @@ class Daemon final : public World {
   Presence& presence() { return presence_; }
   Meters& meters() { return meters_; }
 
+  // A worker as users see it, with when it was heard.
+  v1::Worker seen(const State& state, const v1::WorkerRecord& record);
+
   // Stops watching for silent workers: they must not be lost for our own end.
   void stop_sweeping();
 

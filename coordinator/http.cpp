@@ -41,12 +41,12 @@ int on_metrics(mg_connection* connection, void* data) {
 int on_jobs(mg_connection* connection, void* data) {
   Daemon& daemon = *static_cast<Daemon*>(data);
   using Seen = std::pair<v1::ListJobsResponse, v1::ListWorkersResponse>;
-  const Seen seen = daemon.ask<Seen>([](const State& state) {
+  const Seen seen = daemon.ask<Seen>([&daemon](const State& state) {
     Seen s;
     for (auto at = state.by_order.rbegin(); at != state.by_order.rend() && s.first.jobs_size() < int(kPageJobs); ++at) {
       *s.first.add_jobs() = view(state.jobs.at(at->second));
     }
-    for (const auto& [name, worker] : state.workers) *s.second.add_workers() = view(state, worker);
+    for (const auto& [name, worker] : state.workers) *s.second.add_workers() = daemon.seen(state, worker);
     return s;
   });
   google::protobuf::util::JsonPrintOptions options;

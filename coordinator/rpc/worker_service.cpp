@@ -246,7 +246,7 @@ class WorkerService final : public v1::WorkerService::CallbackService {
                            v1::ListWorkersResponse* response) override {
     ServerUnaryReactor* reactor = context->DefaultReactor();
     daemon_.mind().ask([=, this](const State& state) {
-      for (const auto& [name, worker] : state.workers) *response->add_workers() = seen(state, worker);
+      for (const auto& [name, worker] : state.workers) *response->add_workers() = daemon_.seen(state, worker);
       reactor->Finish(grpc::Status::OK);
     });
     return reactor;
@@ -273,7 +273,7 @@ class WorkerService final : public v1::WorkerService::CallbackService {
     // As it was: the reply comes when it is known no more.
     daemon_.mind().ask([=, this](const State& state) {
       auto found = state.workers.find(request->name());
-      if (found != state.workers.end()) *response = seen(state, found->second);
+      if (found != state.workers.end()) *response = daemon_.seen(state, found->second);
     });
     return change(context, std::move(event), request->name(), response);
   }
@@ -285,17 +285,10 @@ class WorkerService final : public v1::WorkerService::CallbackService {
     ServerUnaryReactor* reactor = context->DefaultReactor();
     daemon_.mind().post(std::move(event), [=, this](const absl::Status& status, const State& state) {
       auto found = state.workers.find(name);
-      if (status.ok() && found != state.workers.end()) *response = seen(state, found->second);
+      if (status.ok() && found != state.workers.end()) *response = daemon_.seen(state, found->second);
       reactor->Finish(to_grpc(status, {detail("name", name, "a worker that is there: see List")}));
     });
     return reactor;
-  }
-
-  v1::Worker seen(const State& state, const v1::WorkerRecord& record) {
-    v1::Worker worker = view(state, record);
-    const absl::Time heard = daemon_.presence().last_heard(record.name());
-    if (heard != absl::InfinitePast()) worker.set_last_heartbeat_us(absl::ToUnixMicros(heard));
-    return worker;
   }
 
   Daemon& daemon_;
