@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pathlib
+import shutil
+import signal
 import sys
 import tempfile
 import unittest
@@ -140,7 +143,43 @@ class EndToEnd(unittest.TestCase):
         self.assertIn("train.batch_size", refused.stderr)
         self.assertIn("five", refused.stderr)
 
-    # Last by name: the worker stays drained.
+    def test_a_resume_without_its_checkpoints_says_so(self) -> None:
+        job = self.submit(train__epochs=500, checkpoint__every_steps=20)
+        self.cluster.wait_step(job, 60)
+        self.cluster.run("job", "pause", job)
+        paused = self.cluster.wait_state(job, {"PAUSED"})
+        self.assertEqual(paused["warning"], "")
+        for checkpoint in pathlib.Path(paused["checkpoint"]).parent.glob("step-*"):
+            shutil.rmtree(checkpoint)
+        self.cluster.run("job", "resume", job)
+        warned = wait_for("a warning", 60, lambda: (j := self.cluster.get(job))["warning"] and j)
+        self.assertRegex(warned["warning"], r"checkpoint of step \d+ is gone or refused: training went on from the beginning")
+        self.cluster.run("job", "cancel", job)
+        self.cluster.wait_end(job)
+
+    def test_status_tells_a_stopped_daemon(self) -> None:
+        self.assertEqual(self.cluster.record()["state"], "UP")
+        for pick in (lambda r: r["workers"][0], lambda r: r["coordinator"]):
+            pid = pick(self.cluster.record())["pid"]
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                stopped = self.cluster.record()
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            self.assertEqual((stopped["state"], pick(stopped)["state"]), ("DEGRADED", "UNRESPONSIVE"))
+            wait_for("all of it answers again", 20, lambda: self.cluster.record()["state"] == "UP")
+
+    def test_yaml_reads_as_json_does(self) -> None:
+        try:
+            import yaml
+        except ImportError:
+            self.skipTest("no PyYAML here")
+        job = self.finished(self.submit(train__epochs=1))["id"]
+        text = self.cluster.run("job", "get", job, "-o", "yaml")
+        self.assertEqual(yaml.safe_load(text)["spec"], self.cluster.get(job)["spec"])
+        self.assertIn("eps: 1.0e-08", text)
+
+    # Last by name: it empties a worker for a while.
     def test_zzz_a_drained_worker_hands_its_job_over(self) -> None:
         unbroken = self.curve(self.finished(self.submit(strategy__data_parallel=1, train__epochs=8))["id"])
         job = self.submit(strategy__data_parallel=1, train__epochs=8)
@@ -149,6 +188,9 @@ class EndToEnd(unittest.TestCase):
         end = self.finished(job)
         self.assertNotEqual(end["ranks"][0]["worker"], first)
         self.assertEqual(self.curve(job), unbroken)
+        self.assertEqual(self.cluster.call("worker", "remove", first).returncode, 5)  # its daemon is there
+        self.assertEqual(self.cluster.json("worker", "undrain", first)["state"], "READY")
+        self.finished(self.submit(train__epochs=1))  # on both
 
     def test_a_language_model_trains_on_bytes(self) -> None:
         (self.folder / "text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 800)
