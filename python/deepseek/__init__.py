@@ -14,6 +14,10 @@ from ._random import (
     randn_like, randperm, seed, set_rng_state,
 )  # fmt: skip
 from . import _tensor  # noqa: F401  the methods of Tensor
+from . import _functions_math, _functions_more, _functions_reduce, _functions_shape, _functions_index, _functions_matmul  # noqa: F401, I001
+from ._functions import TABLE as _TABLE
+
+globals().update(_TABLE)
 
 for _name in ("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "int8", "int16", "int32", "int64",
               "uint8", "uint16", "uint32", "uint64", "bool"):  # fmt: skip

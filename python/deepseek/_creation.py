@@ -17,18 +17,18 @@ def _has_floats(data: Any) -> bool:
     return isinstance(data, (float, complex)) and type(data).__module__ == "builtins"
 
 
-def _from_python(data: Any) -> Tensor:
+def _from_python(data: Any, dtype: Any = None) -> Tensor:
     import numpy as np
 
     array = np.asarray(data)
     if array.dtype == object:
         raise TypeError(f"[tensor] a number, a nested list of numbers of one shape, or an array is needed, got {type(data).__name__}")
     out = _C.from_array(array)
-    if isinstance(data, np.ndarray) or isinstance(data, np.generic):
+    if dtype is not None or isinstance(data, (np.ndarray, np.generic)):
         return out
     if out.dtype == _C.float64 and (_has_floats(data) or array.size == 0):
         return _C.cast(out, _C.get_default_dtype())
-    if out.dtype == _C.complex128 and _C.get_default_dtype() == _C.float32:
+    if out.dtype.name == "complex128" and _C.get_default_dtype() == _C.float32:
         return _C.cast(out, _C.complex64)
     return out
 
@@ -45,7 +45,7 @@ def asarray(data: Any, dtype: Any = None, device: str | None = None, copy: bool 
     elif copy is False:
         raise ValueError(f"[asarray] {type(data).__name__} has no memory to share: copy=False cannot be kept")
     else:
-        out, copy = _from_python(data), copy and False
+        out, copy = _from_python(data, dtype), copy and False
     if dtype is not None and out.dtype != _C.to_dtype(dtype):
         if copy is False:
             raise ValueError(f"[asarray] {out.dtype} to {_C.to_dtype(dtype)} needs a copy: copy=False cannot be kept")
@@ -57,7 +57,7 @@ def asarray(data: Any, dtype: Any = None, device: str | None = None, copy: bool 
 
 def tensor(data: Any, dtype: Any = None, device: str = "cpu", requires_grad: bool = False) -> Tensor:
     """A copy of `data`. Python floats become the default dtype, integers int64; arrays keep their dtype."""
-    out = data.detach() if isinstance(data, Tensor) else asarray(data)
+    out = data.detach() if isinstance(data, Tensor) else asarray(data, dtype)
     if dtype is not None:
         out = _C.cast(out, dtype)
     out = _C.to_device(out, device) if device != out.device else out.clone()

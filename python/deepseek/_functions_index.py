@@ -1,0 +1,680 @@
+"""Reading, writing, ordering and searching by index, and running results along a dimension."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+from . import _C
+from ._creation import asarray
+from ._functions import Error, Tensor, TABLE, as_operand, broadcast_shapes, cast_to, common, floating, from_host, kind, on_host, one_dim, op, to_host
+
+_values_indices = {n: namedtuple(n, "values indices") for n in ("sort", "topk", "kthvalue", "median", "nanmedian", "mode", "cummax", "cummin")}  # type: ignore[misc]
+
+
+def _whole_index(name: str, index: Any) -> Tensor:
+    index = asarray(index)
+    if kind(index.dtype) != 1:
+        raise Error(f"[{name}] an integer index is needed, got {index.dtype}")
+    return cast_to(index, _C.int64)
+
+
+# ---- reading
+
+
+@op
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of dimension dim that a vector of indices names."""
+    index = _whole_index("index_select", index)
+    if index.ndim > 1:
+        raise Error(f"[index_select] a vector of indices is needed, got {index.shape}")
+    d = one_dim("index_select", dim, input.ndim)
+    if input.ndim == 0:
+        return _C.reshape(_C.take(input.reshape(1), index.reshape(-1), 0), [])
+    return _C.take(input, index.reshape(-1), d)
+
+
+@op
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """Elements of the flat tensor, in the index's shape."""
+    flat = _C.reshape(input, [-1])
+    index = _whole_index("take", index)
+    if input.numel() == 0 and index.numel():
+        raise IndexError("[take] an empty tensor has no elements to take")
+    return _C.take(flat, _C.where(index < 0, index + flat.shape[0], index), 0)
+
+
+@op
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """out[i][j] = input[index[i][j]][j] for dim 0, and so on."""
+    d, at = one_dim("gather", dim, input.ndim), _whole_index("gather", index)
+    if index.dtype not in (_C.int64, _C.int32):
+        raise Error(f"[gather] an int64 index is needed, got {index.dtype}")
+    if input.ndim == 0 or at.ndim == 0:
+        return _C.reshape(_C.gather(input.reshape(-1), 0, at.reshape(-1)), list(at.shape))
+    x = input
+    if at.ndim != x.ndim or builtins.any(at.shape[k] > x.shape[k] for k in range(x.ndim) if k != d and at.numel()):
+        raise Error(f"[gather] an index of shape {at.shape} does not fit {x.shape} beside dimension {d}")
+    for k in range(x.ndim):
+        if k != d and at.shape[k] != x.shape[k]:
+            x = _C.slice(x, k, 0, at.shape[k], 1)
+    return _C.gather(x, d, at)
+
+
+@op(names=("take_along_axis",))
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """gather, where input and indices broadcast beside dim; of the flat tensors if dim is None."""
+    at = _whole_index("take_along_dim", indices)
+    if dim is None:
+        return _C.gather(_C.reshape(input, [-1]), 0, _C.reshape(at, [-1]))
+    if input.ndim != at.ndim:
+        raise Error(f"[take_along_dim] one rank is needed, got {input.shape} and {at.shape}")
+    d = one_dim("take_along_dim", dim, input.ndim)
+    beside = broadcast_shapes(*((*s[:d], 1, *s[d + 1 :]) for s in (input.shape, at.shape)))
+    x, at = (_C.broadcast_to(y, (*beside[:d], y.shape[d], *beside[d + 1 :])) for y in (input, at))
+    return _C.gather(x, d, _C.where(at < 0, at + x.shape[d], at))
+
+
+@op
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """A vector of the elements where the mask holds."""
+    if mask.dtype != _C.bool:
+        raise Error(f"[masked_select] a bool mask is needed, got {mask.dtype}")
+    shape = broadcast_shapes(input.shape, mask.shape)
+    return _C.broadcast_to(input, shape)[_C.broadcast_to(mask, shape)] if shape else input.reshape(1)[mask.reshape(1)]
+
+
+@op
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """Where elements are not 0: int64 (count, rank), or a vector for each dimension."""
+    import numpy as np
+
+    at = np.argwhere(to_host(input))
+    if as_tuple:
+        return tuple(from_host(c.astype(np.int64)) for c in np.atleast_1d(to_host(input)).nonzero())
+    return from_host(at.astype(np.int64))
+
+
+@op
+def argwhere(input: Tensor) -> Tensor:
+    return nonzero(input)
+
+
+# ---- writing
+
+
+@op(in_place=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """value where the mask holds."""
+    if mask.dtype != _C.bool:
+        raise Error(f"[masked_fill] a bool mask is needed, got {mask.dtype}")
+    v = as_operand(value, input)
+    if v.ndim:
+        raise Error(f"[masked_fill] a number is needed as the value, got a tensor of shape {v.shape}")
+    if kind(v.dtype) > kind(input.dtype):
+        raise Error(f"[masked_fill] a {v.dtype} value cannot be kept in a {input.dtype} tensor")
+    return _C.where(mask, cast_to(v, input.dtype), input)
+
+
+@op(in_place=True)
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """The elements of source, in order, where the mask holds."""
+    if mask.dtype != _C.bool or source.dtype != input.dtype:
+        raise Error(f"[masked_scatter] a bool mask and one dtype are needed, got {mask.dtype}, {input.dtype} and {source.dtype}")
+    shape = broadcast_shapes(input.shape, mask.shape)
+    x, m = _C.broadcast_to(input, shape), _C.broadcast_to(mask, shape)
+    at = cumsum(_C.cast(_C.reshape(m, [-1]), _C.int64), 0) - 1
+    if source.numel() == 0:
+        return x
+    if int(_C.amax(at)) >= source.numel() if at.numel() else False:
+        raise Error(f"[masked_scatter] {source.numel()} elements are fewer than the mask needs")
+    taken = _C.take(_C.reshape(source, [-1]), TABLE["clamp"](at, 0, source.numel() - 1), 0)
+    return _C.where(m, _C.reshape(taken, list(shape)), x)
+
+
+def _source(name: str, x: Tensor, at: Tensor, src: Any) -> Tensor:
+    if not isinstance(src, Tensor):
+        return _C.broadcast_to(cast_to(as_operand(src, x), x.dtype), at.shape)
+    if src.dtype != x.dtype:
+        raise Error(f"[{name}] one dtype is needed, got {x.dtype} and {src.dtype}")
+    return src
+
+
+def _scatter(name: str, c: Callable[..., Tensor], input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
+    d, at = one_dim(name, dim, input.ndim), _whole_index(name, index)
+    src = _source(name, input, at, src)
+    if at.numel() == 0:
+        return _C.clone(input)
+    if input.ndim == 0 or at.ndim == 0 or src.ndim == 0:
+        return _C.reshape(_scatter(name, c, input.reshape(-1), 0, at.reshape(-1), src.reshape(-1)), list(input.shape))
+    if at.ndim != input.ndim or src.ndim != at.ndim:
+        raise Error(f"[{name}] one rank is needed, got {input.shape}, an index of {at.shape} and a source of {src.shape}")
+    if builtins.any(at.shape[k] > src.shape[k] or (k != d and at.shape[k] > input.shape[k]) for k in range(at.ndim)):
+        raise Error(f"[{name}] an index of shape {at.shape} does not fit {input.shape} and a source of {src.shape}")
+    for k in range(at.ndim):
+        if at.shape[k] != src.shape[k]:
+            src = _C.slice(src, k, 0, at.shape[k], 1)
+    rest = [k for k in range(at.ndim) if k != d and at.shape[k] != input.shape[k]]
+    if not rest:
+        return c(input, d, at, src)
+    box = tuple(slice(0, at.shape[k]) if k in rest else slice(None) for k in range(at.ndim))
+    out = _C.clone(input)
+    out[box] = c(input[box], d, at, src)
+    return out
+
+
+def _host_scatter(x: Tensor, d: int, at: Tensor, src: Tensor) -> Tensor:
+    import numpy as np
+
+    def put(a: Any, b: Any) -> Any:
+        np.put_along_axis(a, to_host(at), b, d)
+        return a
+
+    zero = as_operand(0, x)
+    return on_host(put, [x, src], lambda g: (_host_scatter(g, d, at, _C.broadcast_to(cast_to(zero, g.dtype), at.shape)), _C.gather(g, d, at)))
+
+
+@op(in_place=True)
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+    """input with element index[i][j] of column j set to src[i][j], and so on; reduce "add" or "multiply" combines."""
+    src = value if src is None else src
+    if reduce is not None:
+        return scatter_reduce(input, dim, index, _source("scatter", input, index, src), {"add": "sum", "multiply": "prod"}[reduce])
+    return _scatter("scatter", getattr(_C, "scatter", _host_scatter), input, dim, index, src)
+
+
+@op(in_place=True)
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    return _scatter("scatter_add", _C.scatter_add, input, dim, index, src)
+
+
+@op(in_place=True)
+def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+    """Elements that go to one place are combined by "sum", "prod", "mean", "amax" or "amin"."""
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise Error(f"[scatter_reduce] reduce must be sum, prod, mean, amax or amin, got {reduce!r}")
+    if reduce == "sum" and include_self:
+        return scatter_add(input, dim, index, src)
+    return _scatter("scatter_reduce", lambda x, d, at, s: _C.scatter_reduce(x, d, at, s, reduce, include_self), input, dim, index, src)
+
+
+def _slices(name: str, input: Tensor, dim: int, index: Any, source: Tensor) -> tuple[Tensor, int, Tensor, Tensor]:
+    d, at = one_dim(name, dim, input.ndim), _whole_index(name, index)
+    if at.ndim > 1:
+        raise Error(f"[{name}] a vector of indices is needed, got {at.shape}")
+    if source.dtype != input.dtype:
+        raise Error(f"[{name}] one dtype is needed, got {input.dtype} and {source.dtype}")
+    at = at.reshape(-1)
+    x, s = (y.reshape(1) if y.ndim == 0 else y for y in (input, source))
+    if s.ndim != x.ndim or s.shape[d] != at.shape[0] or builtins.any(s.shape[k] != x.shape[k] for k in range(x.ndim) if k != d):
+        raise Error(f"[{name}] a source of shape {source.shape} does not fit {at.shape[0]} slices of {input.shape} along {d}")
+    return x, d, at, s
+
+
+def _spread_index(at: Tensor, d: int, like: Tensor) -> Tensor:
+    return _C.broadcast_to(_C.reshape(at, [-1 if k == d else 1 for k in range(like.ndim)]), like.shape)
+
+
+@op(in_place=True)
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """input with alpha * slice i of source added to its slice index[i]."""
+    x, d, at, s = _slices("index_add", input, dim, index, source)
+    out = _C.scatter_add(x, d, _spread_index(at, d, s), s if alpha == 1 else s * alpha) if s.numel() else x
+    return _C.reshape(out, list(input.shape))
+
+
+@op(in_place=True)
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """input with its slice index[i] replaced by slice i of source."""
+    x, d, at, s = _slices("index_copy", input, dim, index, source)
+    return _C.reshape(scatter(x, d, _spread_index(at, d, s), s), list(input.shape))
+
+
+@op(in_place=True)
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """input with the slices that the index names filled with value."""
+    v = as_operand(value, input)
+    if v.ndim:
+        raise Error(f"[index_fill] a number is needed as the value, got a tensor of shape {v.shape}")
+    d, at = one_dim("index_fill", dim, input.ndim), _whole_index("index_fill", index).reshape(-1)
+    x = input.reshape(1) if input.ndim == 0 else input
+    shape = (*x.shape[:d], at.shape[0], *x.shape[d + 1 :])
+    return index_copy(x, d, at, _C.broadcast_to(cast_to(v, x.dtype), shape)).reshape(input.shape)
+
+
+@op(in_place=True)
+def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+    """index_add with another way to combine: "prod", "mean", "amax" or "amin"."""
+    x, d, at, s = _slices("index_reduce", input, dim, index, source)
+    return scatter_reduce(x, d, _spread_index(at, d, s), s, reduce, include_self=include_self).reshape(input.shape)
+
+
+@op(in_place=True)
+def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """input with input[indices] = values, or += with accumulate (also where an index comes twice)."""
+    key = tuple(slice(None) if i is None else i for i in indices)
+    if accumulate:
+        flat = _C.arange(0.0, float(input.numel()), 1.0, _C.int64, input.device).reshape(input.shape)[key]
+        v = _C.reshape(_C.broadcast_to(cast_to(values, input.dtype), flat.shape), [-1])
+        return _C.reshape(_C.scatter_add(_C.reshape(input, [-1]), 0, _C.reshape(flat, [-1]), v), list(input.shape))
+    flat = _C.arange(0.0, float(input.numel()), 1.0, _C.int64, input.device).reshape(input.shape)[key]
+    v = _C.reshape(_C.broadcast_to(cast_to(values, input.dtype), flat.shape), [-1])
+    return _C.reshape(scatter(_C.reshape(input, [-1]), 0, _C.reshape(flat, [-1]), v), list(input.shape))
+
+
+@op(in_place=True)
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """The flat tensor's elements at index set to (or added to) source's."""
+    at = _whole_index("put", index)
+    if source.dtype != input.dtype or source.numel() != at.numel():
+        raise Error(f"[put] {at.numel()} {input.dtype} elements are needed, got {source.numel()} of {source.dtype}")
+    at = _C.reshape(_C.where(at < 0, at + input.numel(), at), [-1])
+    f = scatter_add if accumulate else scatter
+    return _C.reshape(f(_C.reshape(input, [-1]), 0, at, _C.reshape(source, [-1])), list(input.shape))
+
+
+def _replaced(input: Tensor, part: Callable[[Tensor], Tensor], src: Tensor, name: str) -> Tensor:
+    out = _C.clone(input)
+    view = part(out)
+    if view.shape != src.shape:
+        raise Error(f"[{name}] the part is {view.shape}, the source {src.shape}")
+    _C.assign(view, src, name)
+    return out
+
+
+@op
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """input with its slice `index` of dimension dim replaced."""
+    return _replaced(input, lambda x: TABLE["select"](x, dim, index), src, "select_scatter")
+
+
+@op
+def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Tensor:
+    d = one_dim("slice_scatter", dim, input.ndim)
+    return _replaced(input, lambda x: x[(slice(None),) * d + (slice(start, end, step),)], src, "slice_scatter")
+
+
+@op
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    return _replaced(input, lambda x: TABLE["diagonal"](x, offset, dim1, dim2), src, "diagonal_scatter")
+
+
+# ---- running results
+
+
+def _scan(x: Tensor, d: int, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Doubles the reach of each element until it is everything before it."""
+    n, reach = x.shape[d], 1
+    while reach < n:
+        head, tail = _C.slice(x, d, 0, reach, 1), _C.slice(x, d, reach, n, 1)
+        x = _C.concat([head, combine(_C.slice(x, d, 0, n - reach, 1), tail)], d)
+        reach *= 2
+    return x
+
+
+def _running(name: str, c: Any, combine: Callable[[Tensor, Tensor], Tensor], whole: bool) -> Any:
+    def f(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+        x = cast_to(input, dtype)
+        if whole and kind(x.dtype) < 2 and dtype is None:
+            x = cast_to(x, _C.int64)
+        elif not whole:
+            x = floating(x)
+        d = one_dim(name, dim, x.ndim)
+        if x.ndim == 0 or x.numel() == 0:
+            return _C.clone(x)
+        return cast_to(c(x, d) if c else _scan(x, d, combine), x.dtype)
+
+    f.__name__ = f.__qualname__ = name
+    return op(f, in_place=True)
+
+
+cumsum = _running("cumsum", getattr(_C, "cumsum", None), _C.add, True)
+cumprod = _running("cumprod", getattr(_C, "cumprod", None), _C.mul, True)
+logcumsumexp = _running("logcumsumexp", getattr(_C, "logcumsumexp", None), lambda a, b: TABLE["logaddexp"](a, b), False)
+
+
+def _ranked(name: str, x: Tensor, d: int, at: Any) -> Any:
+    """(values, indices) of int64 positions along d."""
+    i = at if isinstance(at, Tensor) else from_host(at)
+    return _values_indices[name](_C.gather(x, d, i), i)
+
+
+def _running_extreme(name: str, better: str) -> None:
+    def f(input: Tensor, dim: int) -> Any:
+        import numpy as np
+
+        d = one_dim(name, dim, input.ndim)
+        if input.ndim == 0 or input.numel() == 0:
+            return _values_indices[name](_C.clone(input), _C.full(input.shape, 0.0, _C.int64, input.device))
+        a = to_host(input)
+        best = getattr(np, better).accumulate(a, axis=d)
+        here = (a == best) | (a != a)
+        at = np.where(here, np.arange(a.shape[d]).reshape([-1 if k == d else 1 for k in range(a.ndim)]), 0)
+        return _ranked(name, input, d, np.maximum.accumulate(at, axis=d).astype(np.int64))
+
+    f.__name__ = f.__qualname__ = name
+    op(f)
+
+
+_running_extreme("cummax", "maximum")
+_running_extreme("cummin", "minimum")
+
+
+@op
+def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+    """Differences of neighbours along dim, n times over."""
+    d = one_dim("diff", dim, input.ndim)
+    if input.ndim == 0:
+        raise Error("[diff] at least one dimension is needed")
+    if n < 0:
+        raise Error(f"[diff] n must not be negative, got {n}")
+    parts = [p for p in (prepend, input, append) if p is not None]
+    x = TABLE["cat"](parts, d) if len(parts) > 1 else input
+    for _ in range(n):
+        m = x.shape[d]
+        if m == 0:
+            break
+        a, b = _C.slice(x, d, 1, m, 1), _C.slice(x, d, 0, m - 1, 1)
+        x = TABLE["logical_xor"](a, b) if x.dtype == _C.bool else a - b
+    return x
+
+
+# ---- order
+
+
+def _order(x: Tensor, d: int, descending: bool, stable: bool = True) -> Any:
+    """Positions that sort along d; NaN is the greatest."""
+    import numpy as np
+
+    a = to_host(x)
+    if not descending:
+        return np.argsort(a, axis=d, kind="stable")
+    back = np.flip(np.argsort(np.flip(a, d), axis=d, kind="stable"), d)
+    return a.shape[d] - 1 - back
+
+
+def _sortable(name: str, x: Tensor) -> None:
+    if kind(x.dtype) == 3:
+        raise Error(f"[{name}] complex numbers have no order")
+
+
+@op
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """(values, indices) in order along dim; equals keep theirs, and NaN is the greatest."""
+    _sortable("sort", input)
+    d = one_dim("sort", dim, input.ndim)
+    if input.ndim == 0:
+        return _values_indices["sort"](_C.clone(input), _C.full((), 0.0, _C.int64, input.device))
+    return _ranked("sort", input, d, _order(input, d, descending))
+
+
+@op
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    return sort(input, dim, descending).indices
+
+
+@op
+def msort(input: Tensor) -> Tensor:
+    return sort(input, 0).values
+
+
+@op
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """(values, indices) of the k greatest (or least) along dim, best first."""
+    _sortable("topk", input)
+    d = one_dim("topk", dim, input.ndim)
+    if input.ndim == 0:
+        return _values_indices["topk"](_C.clone(input), _C.full((), 0.0, _C.int64, input.device))
+    if not 0 <= k <= input.shape[d]:
+        raise Error(f"[topk] k = {k} is outside dimension {d} of extent {input.shape[d]}")
+    return _ranked("topk", input, d, _order(input, d, largest).take(range(k), axis=d))
+
+
+def _kth(name: str, x: Tensor, k: Callable[[Any], Any], dim: int, keepdim: bool) -> Any:
+    """The element at the sorted position k(sorted array) along dim."""
+    import numpy as np
+
+    _sortable(name, x)
+    d = one_dim(name, dim, x.ndim)
+    if x.ndim == 0:
+        return _values_indices[name](_C.clone(x), _C.full((), 0.0, _C.int64, x.device))
+    if x.shape[d] == 0:
+        raise IndexError(f"[{name}] dimension {d} of {x.shape} has no elements")
+    order = _order(x, d, False)
+    at = np.take_along_axis(order, k(np.take_along_axis(to_host(x), order, d)), d)
+    out = _ranked(name, x, d, at.astype(np.int64))
+    return out if keepdim else type(out)(*(_C.squeeze(t, d) for t in out))
+
+
+@op
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """(values, indices) of the k-th least, k counted from 1."""
+    import numpy as np
+
+    d = one_dim("kthvalue", dim, input.ndim)
+    if not 1 <= k <= (input.shape[d] if input.ndim else 1):
+        raise Error(f"[kthvalue] k = {k} is outside dimension {d} of {input.shape}")
+    return _kth("kthvalue", input, lambda s: np.full([1 if i == d else n for i, n in enumerate(s.shape)], k - 1), dim, keepdim)
+
+
+def _middle(name: str, input: Tensor, dim: int | None, keepdim: bool, skip_nan: bool) -> Any:
+    import numpy as np
+
+    if dim is None:
+        if input.numel() == 0:
+            return _C.full((), math.nan, input.dtype, input.device)
+        return _middle(name, input.reshape(-1), 0, False, skip_nan).values
+    d = one_dim(name, dim, input.ndim)
+
+    def position(s: Any) -> Any:
+        nans = (s != s).sum(axis=d, keepdims=True)
+        n = s.shape[d]
+        good = n - nans
+        middle = np.maximum(good - 1, 0) // 2
+        return middle if skip_nan else np.where(nans > 0, np.minimum(good, n - 1), middle)
+
+    return _kth(name, input, position, dim, keepdim)
+
+
+@op
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The middle element (the lower of two), NaN if there is one; with dim: (values, indices)."""
+    return _middle("median", input, dim, keepdim, False)
+
+
+@op
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The middle of what is not NaN."""
+    return _middle("nanmedian", input, dim, keepdim, True)
+
+
+@op
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+    """(values, indices) of the commonest element, the least of equally common ones."""
+    import numpy as np
+
+    def position(s: Any) -> Any:
+        rows = np.moveaxis(s, d, -1).reshape(-1, s.shape[d])
+        at = []
+        for row in rows:
+            starts = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
+            counts = np.diff(np.concatenate([starts, [len(row)]]))
+            best = counts.argmax()
+            at.append(starts[best] + counts[best] - 1)
+        return np.moveaxis(np.asarray(at, dtype=np.int64).reshape([n for i, n in enumerate(s.shape) if i != d] + [1]), -1, d)
+
+    d = one_dim("mode", dim, input.ndim)
+    return _kth("mode", input, position, dim, keepdim)
+
+
+@op
+def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+    """The value below which the part q in [0, 1] lies; NaN where there is one. q may be a vector: a first dimension."""
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@op
+def nanquantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+    """quantile of what is not NaN."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
+
+
+def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, skip_nan: bool) -> Tensor:
+    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise Error(f"[{name}] interpolation must be linear, lower, higher, midpoint or nearest, got {interpolation!r}")
+    if kind(input.dtype) != 2 or input.dtype.itemsize < 4:
+        raise Error(f"[{name}] float32 or float64 is needed, got {input.dtype}")
+    if isinstance(q, Tensor) and q.dtype != input.dtype:
+        raise Error(f"[{name}] q must be {input.dtype} as the input, got {q.dtype}")
+    qs = asarray(q, input.dtype)
+    if qs.ndim > 1 or input.numel() == 0:
+        raise Error(f"[{name}] a number or a vector q and a tensor that is not empty are needed, got {qs.shape}, {input.shape}")
+    if not bool(((qs >= 0) & (qs <= 1)).all()):
+        raise Error(f"[{name}] q must be within [0, 1], got {q}")
+    x, d = (input.reshape(-1), 0) if dim is None or input.ndim == 0 else (input, one_dim(name, dim, input.ndim))
+    s = sort(_C.transpose(x, d, x.ndim - 1), -1).values
+    n = s.shape[-1]
+    count = _C.sum(s == s, [s.ndim - 1], True) if skip_nan else _C.full((*s.shape[:-1], 1), float(n), _C.int64, s.device)
+    at = _C.reshape(qs, [-1]) * cast_to(TABLE["clamp"](count - 1, min=0), s.dtype)
+    low = _C.floor(at)
+    if interpolation == "nearest":
+        low = _C.round(at)
+    elif interpolation == "higher":
+        low = _C.ceil(at)
+    below = _C.gather(s, s.ndim - 1, _C.cast(_C.detach(low), _C.int64))
+    out = below
+    if interpolation in ("linear", "midpoint"):
+        above = _C.gather(s, s.ndim - 1, _C.cast(_C.detach(_C.ceil(at)), _C.int64))
+        out = below + (above - below) * (at - _C.detach(low) if interpolation == "linear" else as_operand(0.5, s))
+    if not skip_nan:
+        out = _C.where(_C.any(s != s, [s.ndim - 1], True), as_operand(math.nan, out), out)
+    else:
+        out = _C.where(count == 0, as_operand(math.nan, out), out)
+    # (..., q): q first, and the reduced dimension where it was
+    out = _C.permute(out, [out.ndim - 1, *range(out.ndim - 1)])
+    shape = [1] * input.ndim if dim is None else [*input.shape]
+    if dim is not None and input.ndim:
+        rest = [k for k in range(x.ndim) if k != d]
+        if d != x.ndim - 1:  # the transpose put the last dimension where d was
+            place = [*range(x.ndim - 1)]
+            rest_now = [x.ndim - 1 if k == d else k for k in place]
+            out = _C.permute(out, [0, *(1 + rest_now.index(k) for k in rest)])
+        shape[d] = 1
+    out = _C.reshape(out, [qs.numel(), *(shape if keepdim else [n for k, n in enumerate(input.shape) if dim is not None and k != d])])
+    return _C.squeeze(out, 0) if qs.ndim == 0 else out
+
+
+# ---- searching and counting
+
+
+@op
+def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Tensor | None = None) -> Tensor:
+    """Where each value would go into the ascending last dimension; right: behind equals."""
+    import numpy as np
+
+    if side not in (None, "left", "right") or (side == "left" and right):
+        raise Error(f"[searchsorted] side {side!r} and right {right} contradict")
+    values = as_operand(input, sorted_sequence)
+    s, v = to_host(sorted_sequence), to_host(values)
+    if sorter is not None:
+        s = np.take_along_axis(s, to_host(sorter), -1)
+    if s.ndim > 1 and s.shape[:-1] != v.shape[:-1]:
+        raise Error(f"[searchsorted] the leading dimensions of {sorted_sequence.shape} and {values.shape} differ")
+    where = "right" if right or side == "right" else "left"
+    if s.ndim == 1:
+        at = np.searchsorted(s, v, where)
+    else:
+        rows = zip(s.reshape(-1, s.shape[-1]), v.reshape(-1, v.shape[-1]))
+        at = np.stack([np.searchsorted(a, b, where) for a, b in rows]).reshape(v.shape) if v.size else np.zeros(v.shape)
+    return from_host(np.asarray(at, dtype=np.int32 if out_int32 else np.int64))
+
+
+@op(method=False)
+def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """The index of the bucket between boundaries that each value falls into."""
+    if boundaries.ndim != 1:
+        raise Error(f"[bucketize] a vector of boundaries is needed, got {boundaries.shape}")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+@op
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each number 0, 1, ... stands in a vector, or the sums of its weights."""
+    if input.ndim != 1 or kind(input.dtype) != 1 or minlength < 0:
+        raise Error(f"[bincount] a vector of integers and minlength >= 0 are needed, got {input.dtype} {input.shape}, {minlength}")
+    if weights is not None and weights.shape != input.shape:
+        raise Error(f"[bincount] as many weights as numbers are needed, got {weights.shape} for {input.shape}")
+    if input.numel() and int(_C.amin(input)) < 0:
+        raise Error("[bincount] the numbers must not be negative")
+    n = builtins.max(int(_C.amax(input)) + 1 if input.numel() else 0, minlength)
+    if weights is None:
+        weights = _C.full(input.shape, 1.0, _C.int64, input.device)
+    elif weights.dtype not in (_C.float32, _C.float64):
+        weights = _C.cast(weights, _C.float64)
+    zeros = _C.full((n,), 0.0, weights.dtype, input.device)
+    return _C.scatter_add(zeros, 0, _C.cast(input, _C.int64), weights) if input.numel() else zeros
+
+
+@op
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """Counts in `bins` equal ranges over [min, max]; where both are 0, over the elements' own range."""
+    import numpy as np
+
+    if bins <= 0:
+        raise Error(f"[histc] a positive number of bins is needed, got {bins}")
+    a = to_host(input).reshape(-1)
+    if min == max and a.size:
+        min, max = float(a.min()), float(a.max())
+    if min == max:
+        min, max = min - 1, max + 1
+    if min > max or not (math.isfinite(min) and math.isfinite(max)):
+        raise Error(f"[histc] a range is needed, got [{min}, {max}]")
+    return from_host(np.histogram(a, bins, (min, max))[0].astype(a.dtype))
+
+
+@op
+def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+    """The different elements (or slices along dim), ascending; with where they went and how many they were."""
+    import numpy as np
+
+    values, inverse, counts = np.unique(to_host(input), return_inverse=True, return_counts=True, axis=dim)
+    parts = [from_host(values)]
+    if return_inverse:
+        parts.append(from_host(np.asarray(inverse, dtype=np.int64).reshape(input.shape if dim is None else [-1])))
+    if return_counts:
+        parts.append(from_host(counts.astype(np.int64)))
+    return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+@op
+def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+    """Without the elements (or slices along dim) that equal the one before."""
+    import numpy as np
+
+    a = to_host(input)
+    rows = a.reshape(-1, 1) if dim is None else np.moveaxis(a, dim, 0).reshape(a.shape[dim], -1)
+    new = np.ones(len(rows), bool)
+    if len(rows) > 1:
+        new[1:] = (rows[1:] != rows[:-1]).any(1)
+    at = np.flatnonzero(new)
+    parts = [from_host(a.reshape(-1)[at] if dim is None else np.take(a, at, dim))]
+    if return_inverse:
+        inverse = np.cumsum(new) - 1
+        parts.append(from_host(inverse.astype(np.int64).reshape(a.shape if dim is None else [-1])))
+    if return_counts:
+        parts.append(from_host(np.diff(np.append(at, len(rows))).astype(np.int64)))
+    return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+@op(method=False)
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Which elements are among the test elements."""
+    import numpy as np
+
+    a, b = common((as_operand(elements), as_operand(test_elements)))
+    return from_host(np.asarray(np.isin(to_host(a), to_host(b), invert=invert)))
+
+

@@ -1,0 +1,451 @@
+"""Functions of elements: arithmetic, comparison, logic, bits and the elementary functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from . import _C
+from ._functions import TABLE, Error, Tensor, as_operand, cast_to, common, floating, kind, on_host, op, operands
+
+pi = math.pi
+
+
+def _named(name: str, f: Callable[..., Any], **options: Any) -> Any:
+    f.__name__ = f.__qualname__ = name
+    return op(f, **options)
+
+
+def _unary(name: str, *names: str, compute: Callable[[Tensor], Tensor] | None = None) -> None:
+    """A function of floating numbers: integers are cast to the default dtype."""
+    c: Any = getattr(_C, name, None) or compute
+
+    def f(input: Any) -> Tensor:
+        try:
+            return c(input)
+        except (TypeError, Error):
+            x = floating(input)
+            if x is input:
+                raise
+            return c(x)
+
+    _named(name, f, names=names, in_place=True)
+
+
+def _host(name: str, slope: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def f(x: Tensor) -> Tensor:
+        if kind(x.dtype) < 2:
+            raise Error(f"[{name}] a floating dtype is needed, got {x.dtype}")
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            return cast_to(on_host(getattr(np, name), [x], lambda g: (g * slope(x),)), x.dtype)
+
+    return f
+
+
+for _n in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "erf"):
+    _unary(_n)
+_unary("sigmoid", "expit")
+_unary("log1p", compute=_host("log1p", lambda x: 1 / (1 + x)))
+_unary("expm1", compute=_host("expm1", lambda x: _C.exp(x)))
+_unary("exp2", compute=lambda x: _C.exp(x * math.log(2)))
+_unary("log2", compute=_host("log2", lambda x: 1 / (x * math.log(2))))
+_unary("log10", compute=_host("log10", lambda x: 1 / (x * math.log(10))))
+_unary("tan", compute=lambda x: _C.sin(x) / _C.cos(x))
+_unary("asin", "arcsin", compute=_host("arcsin", lambda x: _C.rsqrt(1 - x * x)))
+_unary("acos", "arccos", compute=_host("arccos", lambda x: -_C.rsqrt(1 - x * x)))
+_unary("atan", "arctan", compute=_host("arctan", lambda x: 1 / (1 + x * x)))
+_unary("sinh", compute=_host("sinh", lambda x: TABLE["cosh"](x)))
+_unary("cosh", compute=_host("cosh", lambda x: TABLE["sinh"](x)))
+_unary("asinh", "arcsinh", compute=_host("arcsinh", lambda x: _C.rsqrt(1 + x * x)))
+_unary("acosh", "arccosh", compute=_host("arccosh", lambda x: _C.rsqrt(x * x - 1)))
+_unary("atanh", "arctanh", compute=_host("arctanh", lambda x: 1 / (1 - x * x)))
+_unary("reciprocal", compute=lambda x: 1 / x)
+_unary("erfc", compute=lambda x: 1 - _C.erf(x))
+for _n, _names in {"erfinv": (), "lgamma": (), "digamma": (), "i0": (), "i0e": (), "i1": (), "i1e": ()}.items():
+    if hasattr(_C, _n):
+        _unary(_n, *_names)
+
+
+@op(in_place=True, names=("absolute",))
+def abs(input: Tensor) -> Tensor:
+    return input if input.dtype == _C.bool else _C.abs(input)
+
+
+@op(in_place=True, names=("negative",))
+def neg(input: Tensor) -> Tensor:
+    if input.dtype == _C.bool:
+        raise Error("[neg] bool has no negative: use logical_not")
+    return _C.neg(input)
+
+
+@op
+def positive(input: Tensor) -> Tensor:
+    if input.dtype == _C.bool:
+        raise Error("[positive] a number is needed, got bool")
+    return input
+
+
+@op(in_place=True)
+def sign(input: Tensor) -> Tensor:
+    return input if input.dtype == _C.bool else _C.sign(input)
+
+
+@op(in_place=True)
+def square(input: Tensor) -> Tensor:
+    return input & input if input.dtype == _C.bool else input * input
+
+
+def _rounded(name: str, c: Callable[[Tensor], Tensor]) -> None:
+    def f(input: Tensor) -> Tensor:
+        k = kind(input.dtype)
+        if k == 3 or (k == 0 and name != "trunc"):
+            raise Error(f"[{name}] a real number is needed, got {input.dtype}")
+        return input if k < 2 else c(input)
+
+    _named(name, f, in_place=True, names=("fix",) if name == "trunc" else ())
+
+
+_rounded("floor", _C.floor)
+_rounded("ceil", _C.ceil)
+_rounded("trunc", getattr(_C, "trunc", lambda x: _C.where(x < 0, _C.ceil(x), _C.floor(x))))
+
+
+@op(in_place=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """To the nearest whole number, or to `decimals` places; halves go to the even one."""
+    if kind(input.dtype) < 2:
+        if input.dtype == _C.bool:
+            raise Error("[round] a number is needed, got bool")
+        return input
+    if decimals == 0:
+        return _C.round(input)
+    scale = 10.0 ** (decimals if decimals > 0 else -decimals)
+    return _C.round(input * scale) / scale if decimals > 0 else _C.round(input / scale) * scale
+
+
+@op(in_place=True)
+def frac(input: Tensor) -> Tensor:
+    return input - TABLE["trunc"](input)
+
+
+@op
+def isnan(input: Tensor) -> Tensor:
+    return input != input
+
+
+@op
+def isinf(input: Tensor) -> Tensor:
+    if kind(input.dtype) < 2:
+        return _C.full(input.shape, 0.0, _C.bool, input.device)
+    if kind(input.dtype) == 3:
+        return isinf(TABLE["real"](input)) | isinf(TABLE["imag"](input))
+    return _C.abs(input) == math.inf
+
+
+@op
+def isfinite(input: Tensor) -> Tensor:
+    if kind(input.dtype) < 2:
+        return _C.full(input.shape, 1.0, _C.bool, input.device)
+    if kind(input.dtype) == 3:
+        return isfinite(TABLE["real"](input)) & isfinite(TABLE["imag"](input))
+    return _C.less(_C.abs(input), as_operand(math.inf, input))
+
+
+@op
+def isposinf(input: Tensor) -> Tensor:
+    return input == math.inf
+
+
+@op
+def isneginf(input: Tensor) -> Tensor:
+    return input == -math.inf
+
+
+@op
+def signbit(input: Tensor) -> Tensor:
+    if kind(input.dtype) < 2:
+        return input < 0 if input.dtype != _C.bool else input ^ input
+    return (input < 0) | ((input == 0) & (1 / input < 0))
+
+
+# ---- two operands
+
+
+@op(in_place=True)
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input + alpha * other."""
+    a, b = operands(input, other)
+    if alpha != 1:
+        if isinstance(alpha, float) and kind(_promoted(a, b)) < 2:
+            raise Error(f"[add] alpha {alpha} is no integer, the operands are {a.dtype} and {b.dtype}")
+        b = b * alpha
+    return _C.logical_or(a, b) if a.dtype == _C.bool == b.dtype else _C.add(a, b)
+
+
+def _promoted(a: Tensor, b: Tensor) -> Any:
+    return TABLE["promote_types"](a.dtype, b.dtype)
+
+
+@op(in_place=True, names=("subtract",))
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input - alpha * other."""
+    a, b = operands(input, other)
+    if a.dtype == _C.bool == b.dtype:
+        raise Error("[sub] bool cannot be subtracted: use logical_xor")
+    if isinstance(alpha, float) and alpha != int(alpha) and kind(_promoted(a, b)) < 2:
+        raise Error(f"[sub] alpha {alpha} is no integer, the operands are {a.dtype} and {b.dtype}")
+    return _C.sub(a, b if alpha == 1 else b * alpha)
+
+
+@op
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    return sub(other, input, alpha=alpha)
+
+
+@op(in_place=True, names=("multiply",))
+def mul(input: Any, other: Any) -> Tensor:
+    a, b = operands(input, other)
+    return _C.logical_and(a, b) if a.dtype == _C.bool == b.dtype else _C.mul(a, b)
+
+
+@op(in_place=True, names=("divide",))
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other; rounding_mode "floor" or "trunc" rounds the quotient."""
+    a, b = operands(input, other)
+    if rounding_mode is None:
+        return _C.true_divide(a, b)
+    if rounding_mode == "floor":
+        return floor_divide(a, b)
+    if rounding_mode != "trunc":
+        raise Error(f'[div] rounding_mode must be None, "floor" or "trunc", got {rounding_mode!r}')
+    a, b = common((a, b))
+    if kind(a.dtype) < 2:
+        q = floor_divide(a, b)
+        return _C.where(((q < 0) & (q * b != a)), q + 1, q)
+    return TABLE["trunc"](a / b)
+
+
+@op(in_place=True)
+def true_divide(input: Any, other: Any) -> Tensor:
+    return div(input, other)
+
+
+def _c_floor_divide(a: Tensor, b: Tensor) -> Tensor:
+    if kind(a.dtype) == 2:
+        return _C.floor(a / b)
+    q = _C.div(a, b)
+    return _C.where((q * b != a) & ((a < 0) != (b < 0)), q - 1, q)
+
+
+_floor_divide = getattr(_C, "floor_divide", _c_floor_divide)
+
+
+@op(in_place=True)
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """The quotient rounded down, as Python's //."""
+    a, b = common(operands(input, other))
+    if kind(a.dtype) in (0, 3):
+        raise Error(f"[floor_divide] real numbers are needed, got {a.dtype}")
+    return _floor_divide(a, b)
+
+
+@op(in_place=True)
+def remainder(input: Any, other: Any) -> Tensor:
+    """What floor division leaves, of the sign of the divisor, as Python's %."""
+    a, b = common(operands(input, other))
+    if kind(a.dtype) in (0, 3):
+        raise Error(f"[remainder] real numbers are needed, got {a.dtype}")
+    if hasattr(_C, "remainder"):
+        return _C.remainder(a, b)
+    return a - _C.detach(_floor_divide(a, b)) * b if kind(a.dtype) < 2 else a - _C.floor(a / b) * b
+
+
+@op(in_place=True)
+def fmod(input: Any, other: Any) -> Tensor:
+    """What division towards zero leaves, of the sign of the dividend, as C's fmod."""
+    a, b = common(operands(input, other))
+    if kind(a.dtype) in (0, 3):
+        raise Error(f"[fmod] real numbers are needed, got {a.dtype}")
+    return _C.fmod(a, b) if hasattr(_C, "fmod") else a - div(a, b, rounding_mode="trunc") * b
+
+
+@op(in_place=True)
+def pow(input: Any, exponent: Any) -> Tensor:
+    a, b = operands(input, exponent)
+    if isinstance(exponent, int) and exponent < 0 and kind(a.dtype) < 2:
+        raise Error(f"[pow] integers to a negative power, {exponent}, are not integers")
+    if isinstance(exponent, (int, float)) and exponent == 2 and kind(a.dtype) >= 2:
+        return a * a
+    if kind(_promoted(a, b)) < 2:
+        return _integer_power(*common((a, b)))
+    return _C.pow(a, b)
+
+
+def _integer_power(a: Tensor, b: Tensor) -> Tensor:
+    import numpy as np
+
+    a, b = (_C.cast(x, _C.int64) if x.dtype == _C.bool else x for x in (a, b))
+    with np.errstate(all="ignore"):
+        return on_host(lambda x, y: np.where(y < 0, (np.abs(x) == 1) * np.where(y % 2 == 0, np.abs(x), x), x ** np.maximum(y, 0)), [a, b])
+
+
+@op(in_place=True)
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """pow in float64."""
+    a, b = operands(input, exponent)
+    t = TABLE["promote_types"](_promoted(a, b), _C.float64)
+    return _C.pow(_C.cast(a, t), _C.cast(b, t))
+
+
+def _compared(name: str, c: Callable[[Tensor, Tensor], Tensor], *names: str, ordered: bool = True) -> None:
+    def f(input: Any, other: Any) -> Tensor:
+        a, b = operands(input, other)
+        if ordered and 3 in (kind(a.dtype), kind(b.dtype)):
+            raise Error(f"[{name}] complex numbers have no order")
+        return c(a, b)
+
+    _named(name, f, names=names)
+    for n in (name, *names):
+        setattr(Tensor, n + "_", lambda self, other, _n=n: (_C.assign(self, f(self, other), _n + "_"), self)[1])
+
+
+_compared("eq", _C.equal, ordered=False)
+_compared("ne", _C.not_equal, "not_equal", ordered=False)
+_compared("lt", _C.less, "less")
+_compared("le", _C.less_equal, "less_equal")
+_compared("gt", lambda a, b: _C.less(b, a), "greater")
+_compared("ge", lambda a, b: _C.less_equal(b, a), "greater_equal")
+
+
+def _extreme(name: str, c: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def f(input: Any, other: Any) -> Tensor:
+        a, b = common(operands(input, other))
+        if a.dtype == _C.bool:
+            return _C.logical_or(a, b) if name == "maximum" else _C.logical_and(a, b)
+        if kind(a.dtype) == 3:
+            raise Error(f"[{name}] complex numbers have no order")
+        return c(a, b)
+
+    _named(name, f)
+
+
+_extreme("maximum", _C.maximum)
+_extreme("minimum", _C.minimum)
+maximum, minimum = TABLE["maximum"], TABLE["minimum"]
+
+
+@op
+def fmax(input: Any, other: Any) -> Tensor:
+    """The greater one; NaN only where both are."""
+    a, b = common(operands(input, other))
+    return maximum(_C.where(a != a, b, a), _C.where(b != b, a, b)) if kind(a.dtype) == 2 else maximum(a, b)
+
+
+@op
+def fmin(input: Any, other: Any) -> Tensor:
+    """The lesser one; NaN only where both are."""
+    a, b = common(operands(input, other))
+    return minimum(_C.where(a != a, b, a), _C.where(b != b, a, b)) if kind(a.dtype) == 2 else minimum(a, b)
+
+
+# ---- logic and bits
+
+
+def truth(x: Any) -> Tensor:
+    x = as_operand(x)
+    return x if x.dtype == _C.bool else x != 0
+
+
+@op
+def logical_not(input: Any) -> Tensor:
+    return _C.logical_not(truth(input))
+
+
+@op
+def logical_and(input: Any, other: Any) -> Tensor:
+    return _C.logical_and(truth(input), truth(other))
+
+
+@op
+def logical_or(input: Any, other: Any) -> Tensor:
+    return _C.logical_or(truth(input), truth(other))
+
+
+@op
+def logical_xor(input: Any, other: Any) -> Tensor:
+    return _C.not_equal(truth(input), truth(other))
+
+
+for _n in ("logical_not", "logical_and", "logical_or", "logical_xor"):
+    setattr(Tensor, _n + "_", lambda self, *o, _f=TABLE[_n], _n=_n: (_C.assign(self, _f(self, *o), _n + "_"), self)[1])
+
+
+def _bits(name: str, c: Any, of_bool: Callable[..., Tensor] | None, host: str, *names: str) -> None:
+    def f(input: Any, other: Any) -> Tensor:
+        a, b = common(operands(input, other))
+        if a.dtype == _C.bool and of_bool is not None:
+            return of_bool(a, b)
+        if kind(a.dtype) != 1:
+            raise Error(f"[{name}] integers are needed, got {a.dtype}")
+        if c is not None:
+            return c(a, b)
+        import numpy as np
+
+        return on_host(getattr(np, host), [a, b])
+
+    _named(name, f, names=names, in_place=True)
+
+
+_bits("bitwise_and", getattr(_C, "bitwise_and", None), _C.logical_and, "bitwise_and")
+_bits("bitwise_or", getattr(_C, "bitwise_or", None), _C.logical_or, "bitwise_or")
+_bits("bitwise_xor", getattr(_C, "bitwise_xor", None), _C.not_equal, "bitwise_xor")
+_bits("bitwise_left_shift", getattr(_C, "shift_left", None), None, "left_shift")
+_bits("bitwise_right_shift", getattr(_C, "shift_right", None), None, "right_shift")
+
+
+@op(in_place=True, names=("bitwise_invert",))
+def bitwise_not(input: Tensor) -> Tensor:
+    if input.dtype == _C.bool:
+        return _C.logical_not(input)
+    if kind(input.dtype) != 1:
+        raise Error(f"[bitwise_not] integers are needed, got {input.dtype}")
+    return _C.bitwise_not(input) if hasattr(_C, "bitwise_not") else -1 - input
+
+
+def _operator(name: str, f: Callable[..., Tensor]) -> None:
+    """The operator __name__, reflected and in place; what is no operand is left to the other side."""
+
+    def forward(self: Tensor, other: Any) -> Any:
+        return f(self, other) if _is_operand(other) else NotImplemented
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        return f(other, self) if _is_operand(other) else NotImplemented
+
+    def in_place(self: Tensor, other: Any) -> Any:
+        if not _is_operand(other):
+            return NotImplemented
+        result = f(self, other)
+        if kind(result.dtype) > kind(self.dtype):
+            raise Error(f"[{name}] a result of {result.dtype} cannot be kept in a {self.dtype} tensor")
+        _C.assign(self, result, name)
+        return self
+
+    for prefix, g in (("", forward), ("r", reflected), ("i", in_place)):
+        setattr(Tensor, f"__{prefix}{name}__", g)
+
+
+def _is_operand(x: Any) -> bool:
+    return isinstance(x, (Tensor, int, float, complex)) or hasattr(x, "__array_interface__")
+
+
+for _n, _f in {
+    "floordiv": floor_divide, "mod": remainder, "pow": pow, "and": TABLE["bitwise_and"], "or": TABLE["bitwise_or"],
+    "xor": TABLE["bitwise_xor"], "lshift": TABLE["bitwise_left_shift"], "rshift": TABLE["bitwise_right_shift"],
+}.items():  # fmt: skip
+    _operator(_n, _f)
+Tensor.__invert__ = bitwise_not
+Tensor.__divmod__ = lambda self, other: (floor_divide(self, other), remainder(self, other))
+Tensor.__rdivmod__ = lambda self, other: (floor_divide(other, self), remainder(other, self))
