@@ -36,3 +36,6 @@ def _new_tensor(*args, **kwargs):
 
 def _dtype_named(name):
     return getattr(_C, name)
+
+
+from . import functional, nn  # noqa: E402
