@@ -32,26 +32,16 @@ def _check_classes(op: str, input: Tensor, target: Tensor) -> None:
         raise _C.Error(f"[{op}] input {input.shape} needs target classes of shape {rows}, got {target.shape}")
 
 
-def _weighted(losses: Tensor, scale: Tensor | None, reduction: str, op: str, shape: tuple[int, ...]) -> Tensor:
-    """Losses of rows, of which only those of scale != 0 count; mean divides by the sum of scales."""
-    if scale is None:
-        return reduced(losses if reduction != "none" else _C.reshape(losses, list(shape)), reduction, op)
-    losses = _C.where(scale == 0, like(losses, 0), losses * scale)
-    if reduction == "mean":
-        return _C.sum(losses) / _C.sum(scale)
-    return reduced(losses if reduction != "none" else _C.reshape(losses, list(shape)), reduction, op)
-
-
-def _row_scale(rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> tuple[Tensor, Tensor | None]:
-    """Targets inside of the classes, and how much each row counts (None: all 1)."""
-    classes = rows.shape[1]
-    if weight is None and not 0 <= ignore_index < classes and ignore_index == -100:
-        valid = target != ignore_index
-        return target, _C.cast(valid, rows.dtype)
-    valid = target != ignore_index
-    safe = _C.where(valid, target, _C.full((), 0.0, target.dtype, target.device))
-    scale = _C.cast(valid, rows.dtype)
-    return safe, scale if weight is None else scale * _C.take(weight, safe, 0)
+def _in_range(op: str, target: Tensor, classes: int, ignore_index: int) -> None:
+    """Says so when a target that is already known is none of the classes: the engine would count it as nothing."""
+    if not _C.evaluated(target) or not target.numel():
+        return
+    values = _C.numpy(target, True)
+    if values.min() >= 0 and values.max() < classes:
+        return
+    wrong = values[((values < 0) | (values >= classes)) & (values != ignore_index)]
+    if wrong.size:
+        raise _C.Error(f"[{op}] target {wrong[0]} is out of range for {classes} classes")
 
 
 def cross_entropy(
@@ -66,22 +56,27 @@ def cross_entropy(
     _check_classes("cross_entropy", input, target)
     rows = _classes_last(input)
     flat = _C.reshape(target if target.dtype == _C.int64 else _C.cast(target, _C.int64), [rows.shape[0]])
-    if weight is None and not label_smoothing and reduction != "mean":
+    _in_range("cross_entropy", flat, rows.shape[1], ignore_index)
+    if weight is None and not label_smoothing:
         losses = _C.cross_entropy(rows, flat)  # which gives 0 for classes out of range, such as -100
         if ignore_index >= 0:
             losses = _C.where(flat == ignore_index, like(losses, 0), losses)
+        if reduction == "mean":
+            return _C.sum(losses) / _C.sum(_C.cast(flat != ignore_index, losses.dtype))
         return reduced(losses if reduction == "sum" else _C.reshape(losses, list(target.shape)), reduction, "cross_entropy")
-    safe, scale = _row_scale(rows, flat, weight, ignore_index)
+    known = flat != ignore_index
+    safe = _C.where(known, flat, _C.full((), 0.0, _C.int64, flat.device))
+    valid = _C.cast(known, rows.dtype)
+    scale = valid if weight is None else valid * _C.take(weight, safe, 0)
+    hard = _C.where(known, _C.cross_entropy(rows, safe), like(rows, 0)) * scale
     if not label_smoothing:
-        return _weighted(_C.cross_entropy(rows, safe), scale, reduction, "cross_entropy", target.shape)
-    logp = _C.log_softmax(rows, 1)
-    hard = _C.cross_entropy(rows, safe)
-    valid = _C.cast(flat != ignore_index, rows.dtype)
-    smooth = -_C.sum(logp if weight is None else logp * weight, [1]) * valid
-    hard = hard * valid if scale is None else hard * scale
-    losses = hard * (1 - label_smoothing) + smooth * (label_smoothing / rows.shape[1])
+        losses = hard
+    else:
+        logp = _C.log_softmax(rows, 1)
+        smooth = -_C.sum(logp if weight is None else logp * weight, [1]) * valid
+        losses = hard * (1 - label_smoothing) + smooth * (label_smoothing / rows.shape[1])
     if reduction == "mean":
-        return _C.sum(losses) / _C.sum(valid if scale is None else scale)
+        return _C.sum(losses) / _C.sum(scale)
     return reduced(losses if reduction != "none" else _C.reshape(losses, list(target.shape)), reduction, "cross_entropy")
 
 
@@ -108,13 +103,17 @@ def nll_loss(
     _check_classes("nll_loss", input, target)
     rows = _classes_last(input)
     flat = _C.reshape(_C.cast(target, _C.int64), [rows.shape[0]])
-    valid = flat != ignore_index
-    safe = _C.where(valid, flat, _C.full((), 0.0, _C.int64, flat.device))
-    scale = _C.cast(valid, rows.dtype)
+    _in_range("nll_loss", flat, rows.shape[1], ignore_index)
+    known = flat != ignore_index
+    safe = _C.where(known, flat, _C.full((), 0.0, _C.int64, flat.device))
+    scale = _C.cast(known, rows.dtype)
     if weight is not None:
         scale = scale * _C.take(weight, safe, 0)
-    losses = -_C.reshape(_C.gather(rows, 1, _C.unsqueeze(safe, 1)), [rows.shape[0]])
-    return _weighted(losses, scale, reduction, "nll_loss", target.shape)
+    picked = _C.reshape(_C.gather(rows, 1, _C.unsqueeze(safe, 1)), [rows.shape[0]])
+    losses = _C.where(known, -picked, like(rows, 0)) * scale
+    if reduction == "mean":
+        return _C.sum(losses) / _C.sum(scale)
+    return reduced(losses if reduction != "none" else _C.reshape(losses, list(target.shape)), reduction, "nll_loss")
 
 
 def mse_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
