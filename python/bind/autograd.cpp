@@ -168,11 +168,29 @@ void require_grad(TensorObject* o, bool on) {
   if (on) remember(o);
 }
 
+// What outputs were made from that has a gradient and was made from nothing.
+std::vector<Tensor> leaves(std::vector<Tensor> outputs) {
+  std::vector<Tensor> found, stack = std::move(outputs);
+  std::unordered_set<Node*> seen;
+  while (!stack.empty()) {
+    Tensor t = std::move(stack.back());
+    stack.pop_back();
+    if (!t.requires_grad() || !seen.insert(t.node()).second) continue;
+    if (!t.node()->op) found.push_back(t);
+    for (const Tensor& input : t.node()->inputs) stack.push_back(input);
+  }
+  return found;
+}
+
 void bind_autograd(nb::module_& m) {
   m.def("backward", backward, nb::arg("self"), nb::arg("gradient").none(), nb::arg("retain_graph"),
         nb::arg("create_graph"), nb::arg("inputs").none());
   m.def("grad", grad_of);
   m.def("custom", custom);
+  m.def("leaves", leaves, "The leaves that require a gradient and that the outputs depend on.");
+  m.def(
+      "node_id", [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.node()); },
+      "The same for all objects of one value, while one of them lives.");
   m.def("retain_grad", [](nb::handle self) {
     TensorObject* o = object_of(self.ptr());
     if (!unwrap(o).requires_grad()) fail("retain_grad", "the tensor does not require a gradient");

@@ -71,6 +71,18 @@ nb::object transposed(nb::handle self, int64_t a, int64_t b) {
   return permuted(self, dims);
 }
 
+// A view by functions of Python: take(base) and write(base, value), which give the view and the new base.
+nb::object taken(nb::handle self, nb::callable take, nb::callable write) {
+  auto call = [](const nb::callable& f, auto&&... args) {
+    nb::object out = f(nb::steal(wrap(args))...);
+    return unwrap(out.ptr());
+  };
+  Tensor t = call(take, unwrap(self.ptr()));
+  return nb::steal(wrap_view(
+      object_of(self.ptr()), t, [call, take](const Tensor& base) { return call(take, base); },
+      [call, write](const Tensor& base, const Tensor& value) { return call(write, base, value); }));
+}
+
 }  // namespace
 
 void bind_views(nb::module_& m) {
@@ -80,6 +92,7 @@ void bind_views(nb::module_& m) {
   m.def("view_squeeze", squeezed, nb::arg("self"), nb::arg("dims").none());
   m.def("view_unsqueeze", unsqueezed);
   m.def("view_transpose", transposed);
+  m.def("view", taken);
 }
 
 }  // namespace ds::py

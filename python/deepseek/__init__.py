@@ -18,6 +18,8 @@ from . import _functions_math, _functions_more, _functions_reduce, _functions_sh
 from ._functions import TABLE as _TABLE
 
 globals().update(_TABLE)
+from . import autograd
+from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled, vmap
 
 for _name in ("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "int8", "int16", "int32", "int64",
               "uint8", "uint16", "uint32", "uint64", "bool"):  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _C
+from . import _C, _anomaly
 from ._creation import asarray
 
 Tensor = _C.Tensor
@@ -183,6 +183,8 @@ def backward(self: Tensor, gradient: Tensor | None = None, retain_graph: bool | 
         raise _C.Error("[backward] the tensor does not depend on anything that requires a gradient")
     if gradient is None and self.numel() != 1:
         raise _C.Error(f"[backward] a tensor of shape {self.shape} needs a gradient of that shape")
+    if _anomaly._active:
+        _anomaly.check_backward(self, gradient)
     keep = create_graph if retain_graph is None else retain_graph
     if isinstance(inputs, Tensor):
         inputs = [inputs]
