@@ -74,7 +74,7 @@ def conv_transpose(x: Tensor, weight: Tensor, bias: Any = None, *, kernel_shape:
         for i in range(rank):
             total = full[i] - wanted[i]
             small, large = total // 2, total - total // 2
-            edge[i], edge[i + rank] = (small, large) if auto_pad != "SAME_LOWER" else (large, small)
+            edge[i], edge[i + rank] = (small, large) if auto_pad == "SAME_UPPER" else (large, small)
     for i in range(rank):
         x = spread(x, i + 2, strides[i])
     reach = [(k - 1) * d for k, d in zip(kernel, dilations)]

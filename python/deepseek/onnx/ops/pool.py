@@ -157,10 +157,7 @@ def max_unpool(x: Tensor, index: Tensor, output_shape: Any = None, *, kernel_sha
     flat = _C.scatter_add(full((math.prod(small),), 0.0, x.dtype), 0, _C.reshape(_C.cast(index, _C.int64), [-1]), _C.reshape(x, [-1]))
     out = _C.reshape(flat, small)
     if output_shape is not None:
-        sizes = ints(output_shape)
-        if math.prod(sizes) != math.prod(small):
-            flat = _C.concat([flat, full((math.prod(sizes) - math.prod(small),), 0.0, x.dtype)], 0)
-        out = _C.reshape(flat, sizes)
+        out = padded(out, [0] * out.ndim, [wanted - n for wanted, n in zip(ints(output_shape), small)])
     return out
 
 

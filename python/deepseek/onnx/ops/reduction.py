@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import _C
 from ..table import op
-from ..values import Tensor, from_numpy, full, full_like, host, ints, is_float, number
+from ..values import Tensor, from_numpy, full, full_like, host, ints, is_float, number, to_numpy
 
 
 def dims_of(x: Tensor, axes: Any, noop: int = 0) -> list[int] | None:
@@ -150,7 +150,7 @@ def top_k(x: Tensor, k: Any = None, *, axis: int = -1, largest: int = 1, sorted:
 
 @op("Unique")
 def unique(x: Any, axis: int | None = None, sorted: int = 1) -> tuple[Any, ...]:
-    values = host(x)
+    values = to_numpy(x)
     found = np.unique(values, True, True, True, axis=axis)
     out, first, inverse, counts = found[0], found[1], found[2].reshape(-1), found[3]
     if not sorted:
