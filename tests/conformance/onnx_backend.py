@@ -23,9 +23,8 @@ def reason_to_skip(name: str) -> str | None:
 
 def cases() -> dict[str, Any]:
     """Test methods by name, without those of other devices."""
-    from onnx.backend.test.runner import Runner
-
     import deepseek.onnx
+    from onnx.backend.test.runner import Runner
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -202,9 +202,9 @@ class Graph:
                 node.run(scope)
             except Exception as e:
                 if not getattr(e, "onnx_node", None):
-                    e.onnx_node = node.proto.name or (node.outputs[0] if node.outputs else "")
-                    note = f"at node {e.onnx_node!r}, op {node.proto.op_type}, of {', '.join(_show(scope, n) for n in node.inputs)}"
-                    e.add_note(note)
+                    e.onnx_node = node.proto.name or (node.outputs[0] if node.outputs else "")  # type: ignore[attr-defined]
+                    given = ", ".join(_show(scope, n) for n in node.inputs)
+                    e.args = (f"{e}\n  at node {e.onnx_node!r}, op {node.proto.op_type}, of {given}", *e.args[1:])  # type: ignore[attr-defined]
                 raise
             for name in dropped:
                 scope.pop(name, None)

@@ -22,7 +22,7 @@ def _coordinates(mode: str, out: int, length: float, n: int, scale: float, start
         adjust = out / length
         return n / 2 * (1 - adjust) + (i + 0.5) / scale - 0.5
     if mode == "pytorch_half_pixel":
-        return (i + 0.5) / scale - 0.5 if length > 1 else np.zeros_like(i) 
+        return (i + 0.5) / scale - 0.5 if length > 1 else np.zeros_like(i)
     if mode == "align_corners":
         return i * (n - 1) / (length - 1) if length > 1 else np.zeros_like(i)
     if mode == "asymmetric":

@@ -10,7 +10,19 @@ import numpy as np
 
 from ... import _C
 from ..table import op
-from ..values import Tensor, engine_dtype, from_numpy, full, full_like, host, iota, is_float, number, numpy_dtype, to_numpy
+from ..values import (
+    Tensor,
+    engine_dtype,
+    from_numpy,
+    full,
+    full_like,
+    host,
+    iota,
+    is_float,
+    number,
+    numpy_dtype,
+    to_numpy,
+)
 
 
 def on_host(f: Any, *args: Any) -> Any:
