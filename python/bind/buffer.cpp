@@ -159,7 +159,10 @@ Tensor overwrite(const Tensor& now, const Tensor& fresh) {
   return now;
 }
 
-Tensor complex_beside(double re, double, const Tensor& beside) { return full({}, re, beside.dtype()); }
+Tensor complex_beside(double re, double im, const Tensor& beside) {
+  DType t = is_inexact(beside.dtype()) ? complex_of(beside.dtype()) : complex_of(default_dtype());
+  return cast(Tensor::from<complex128>({complex128(re, im)}, {}, beside.device()), t);
+}
 
 bool casts_in_place(DType from, DType to) {
   auto kind = [](DType t) { return is_complex(t) ? 3 : is_floating(t) ? 2 : t == DType::boolean ? 0 : 1; };
@@ -182,9 +185,12 @@ void bind_buffers(nb::module_& m) {
   });
   m.def("item", [](const Tensor& t) -> nb::object {
     if (t.numel() != 1) fail("item", "one element is needed, the tensor is ", t.type());
-    // COMPLEX
+        if (is_complex(t.dtype())) {
+      auto z = cast(t, DType::c128).item<complex128>();
+      return nb::steal(PyComplex_FromDoubles(z.re, z.im));
+    }
     if (t.dtype() == DType::boolean) return nb::cast(t.item<bool>());
-    // U64 if (t.dtype() == DType::u64) return nb::cast(t.item<uint64_t>());
+    if (t.dtype() == DType::u64) return nb::cast(t.item<uint64_t>());
     if (is_floating(t.dtype())) return nb::cast(cast(t, DType::f64).item<double>());
     return nb::cast(cast(t, DType::i64).item<int64_t>());
   });

@@ -167,26 +167,19 @@ bool is_basic(const Key& key) {
 }
 
 // Slices and integers; the others are kept whole. Integers keep a dimension of extent 1.
-Tensor take_box(Tensor t, const Key& key) {
-  int d = 0;
-  std::vector<int64_t> reversed;
+Tensor take_box(const Tensor& x, const Key& key) {
+  std::vector<int64_t> starts, counts, steps;
+  bool whole = true;
   for (const Item& i : key) {
     if (i.kind == Item::Kind::new_axis || i.count == -1) continue;
-    if (i.kind == Item::Kind::integer) {
-      t = slice(t, d, i.start, i.start + 1);
-    } else if (i.kind == Item::Kind::slice && i.step > 0) {
-      if (i.count == 0)
-        t = slice(t, d, 0, 0);
-      else if (i.start != 0 || i.step != 1 || i.count != t.shape()[d])
-        t = slice(t, d, i.start, i.start + (i.count - 1) * i.step + 1, i.step);
-    } else if (i.kind == Item::Kind::slice) {
-      int64_t first = i.start + (i.count - 1) * i.step;
-      t = i.count == 0 ? slice(t, d, 0, 0) : slice(t, d, first, i.start + 1, -i.step);
-      reversed.push_back(d);
-    }
-    ++d;
+    int64_t extent = x.shape()[static_cast<int>(starts.size())];
+    bool all = i.kind == Item::Kind::index;
+    starts.push_back(all ? 0 : i.start);
+    counts.push_back(all ? extent : i.count);
+    steps.push_back(all ? 1 : i.step);
+    whole &= counts.back() == extent && steps.back() == 1;
   }
-  return reversed.empty() ? t : flip(t, reversed);
+  return whole ? x : slice_box(x, starts, counts, steps);
 }
 
 // The shape of the result of a basic key.
@@ -208,20 +201,17 @@ Tensor take_basic(const Tensor& x, const Key& key) {
 
 // x with the part that a basic key reads replaced; value broadcasts to that part.
 Tensor write_basic(const Tensor& x, const Key& key, const Tensor& value) {
-  Shape part{std::span<const int64_t>(basic_shape(key))}, box;
-  std::vector<int64_t> starts, steps, reversed;
+  Shape part{std::span<const int64_t>(basic_shape(key))};
+  std::vector<int64_t> starts, counts, steps;
   for (const Item& i : key) {
     if (i.kind == Item::Kind::new_axis) continue;
-    if (i.step < 0) reversed.push_back(box.rank());
-    starts.push_back(i.step < 0 ? i.start + (i.count - 1) * i.step : i.start);
-    steps.push_back(std::abs(i.step));
-    box.push_back(i.count);
+    starts.push_back(i.start);
+    counts.push_back(i.count);
+    steps.push_back(i.step);
   }
   Tensor v = value;
   while (v.rank() > part.rank() && v.shape()[0] == 1) v = squeeze(v, 0);
-  v = reshape(broadcast_to(cast(v, x.dtype()), part), {box.begin(), box.end()});
-  if (!reversed.empty()) v = flip(v, reversed);
-  return slice_update(x, v, starts, steps);
+  return slice_update(x, reshape(broadcast_to(cast(v, x.dtype()), part), counts), starts, counts, steps);
 }
 
 // Where the indexed dimensions are, gathered in front: NumPy's rule puts their common shape where they stood if they
@@ -271,7 +261,7 @@ class AdvancedKey {
   }
 
   Tensor take() const {
-    Tensor out = ds::take(flat(), reshape(broadcast_to(linear(), common_), {-1}), 0);
+    Tensor out = ds::take(flat(), reshape(broadcast_to(linear(), common_), {common_.numel()}), 0);
     return settle(out);
   }
   // x after writing value (broadcast to what take() gives), with the shape it was given.
@@ -285,7 +275,7 @@ class AdvancedKey {
     std::vector<int64_t> rows{common_.numel()};
     rows.insert(rows.end(), rest_.begin(), rest_.end());
     v = reshape(permute(v, to_front), rows);
-    Tensor written = index_put(flat(), 0, reshape(broadcast_to(linear(), common_), {-1}), v);
+    Tensor written = index_copy(flat(), 0, reshape(broadcast_to(linear(), common_), {common_.numel()}), v);
     std::vector<int64_t> order = this->order(), inverse(order.size()), moved;
     for (size_t i = 0; i < order.size(); ++i) inverse[order[i]] = static_cast<int64_t>(i);
     for (int64_t o : order) moved.push_back(x_.shape()[static_cast<int>(o)]);

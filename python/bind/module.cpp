@@ -77,6 +77,7 @@ NB_MODULE(_C, m) {
   bind_buffers(m);
   bind_autograd(m);
   bind_ops(m);
+  bind_index_ops(m);
   bind_views(m);
   bind_runtime(m);
 }

@@ -51,7 +51,6 @@ void bind_shapes(nb::module_& m) {
   m.def("contiguous", [](const Tensor& x) { return contiguous(x); });
   m.def("cast", [](const Tensor& x, DType t) { return cast(x, t); });
   m.def("where", [](const Tensor& c, const Tensor& a, const Tensor& b) { return where(c, a, b); });
-  m.def("flip", [](const Tensor& x, Dims d) { return flip(x, d); });
 }
 
 void bind_reductions(nb::module_& m) {

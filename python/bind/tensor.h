@@ -6,7 +6,6 @@
 #include <functional>
 
 #include "engine/lazy/tensor.h"
-#include "python/bind/compat.h"
 
 namespace ds::py {
 
