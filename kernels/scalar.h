@@ -7,11 +7,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#ifdef __CUDACC__
-#define DS_HD __host__ __device__ __forceinline__
-#else
-#define DS_HD inline __attribute__((always_inline))
-#endif
+#include "kernels/dtype.h"
 
 namespace ds::kernels::scalar {
 
@@ -21,6 +17,12 @@ template <class T>
 concept Integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 template <class T>
 concept Bool = std::is_same_v<T, bool>;
+template <class T>
+inline constexpr bool is_complex = false;
+template <class T>
+inline constexpr bool is_complex<Complex<T>> = true;
+template <class T>
+concept Ordered = !is_complex<T>;
 
 template <class To, class From>
 DS_HD To bit_cast(From x) {
@@ -45,11 +47,12 @@ DS_HD T horner(T x, T c, C... rest) {
 
 // Integers wrap; bool behaves as {0, 1} with every non-zero result 1.
 template <class T>
-DS_HD std::make_unsigned_t<T> wrap(T x) {
-  return static_cast<std::make_unsigned_t<T>>(x);
+DS_HD auto wrap(T x) {  // never narrower than unsigned, which a product of uint16 would overflow as int
+  return static_cast<std::conditional_t<(sizeof(T) < 4), uint32_t, std::make_unsigned_t<T>>>(x);
 }
 
-// bf16 values travel as f32; this is the rounding of a bf16 result (to nearest, ties to even; NaN stays NaN).
+// bf16 and f16 values travel as f32; this is the rounding of a bf16 result (to nearest, ties to even; NaN stays NaN).
+// round_f16 stands in dtype.h.
 DS_HD float round_bf16(float x) {
   uint32_t u = bit_cast<uint32_t>(x);
   uint32_t r = (u + 0x7fff + ((u >> 16) & 1)) & 0xffff0000u;
@@ -72,6 +75,7 @@ DS_HD T abs(T x) {
 }
 template <Integer T>
 DS_HD T abs(T x) {
+  if constexpr (std::is_unsigned_v<T>) return x;
   return x < 0 ? neg(x) : x;
 }
 // NaN gives 0, as PyTorch's does.
@@ -329,7 +333,7 @@ DS_HD float pow(float x, float y) {
 DS_HD double pow(double x, double y) { return __builtin_pow(x, y); }
 template <Integer T>
 DS_HD T pow(T x, T y) {  // a negative power is the truncated quotient: 0, or 1 and -1 for their own
-  if (y < 0) return x == 1 ? T(1) : (x == T(-1) ? (y & 1 ? T(-1) : T(1)) : T(0));
+  if (std::is_signed_v<T> && y < T(0)) return x == 1 ? T(1) : (x == T(-1) ? (y & 1 ? T(-1) : T(1)) : T(0));
   T r = 1;
   for (; y != 0; y = static_cast<T>(y >> 1)) {
     if (y & 1) r = static_cast<T>(static_cast<uint64_t>(r) * static_cast<uint64_t>(x));
@@ -339,22 +343,22 @@ DS_HD T pow(T x, T y) {  // a negative power is the truncated quotient: 0, or 1 
 }
 
 // NaN propagates.
-template <class T>
+template <Ordered T>
 DS_HD T maximum(T a, T b) {
   if constexpr (Float<T>) return (a > b || a != a) ? a : b;
   return a > b ? a : b;
 }
-template <class T>
+template <Ordered T>
 DS_HD T minimum(T a, T b) {
   if constexpr (Float<T>) return (a < b || a != a) ? a : b;
   return a < b ? a : b;
 }
 
-template <class T>
+template <Ordered T>
 DS_HD bool less(T a, T b) {
   return a < b;
 }
-template <class T>
+template <Ordered T>
 DS_HD bool less_equal(T a, T b) {
   return a <= b;
 }
@@ -381,13 +385,31 @@ DS_HD T where(bool c, T a, T b) {
   return c ? a : b;
 }
 
-// Truncates towards zero; what does not fit is whatever the hardware makes of it; bool is != 0.
+// Truncates towards zero; what does not fit is whatever the hardware makes of it, but negative floats wrap around in
+// unsigned types; bool is != 0; the imaginary part is dropped.
 template <class To, class From>
 DS_HD To cast(From x) {
-  if constexpr (std::is_same_v<To, From>) return x;
-  if constexpr (std::is_same_v<To, bool>) return x != From(0);
-  if constexpr (Float<From> && std::is_same_v<To, uint8_t>) return static_cast<uint8_t>(static_cast<int32_t>(x));
-  return static_cast<To>(x);
+  if constexpr (std::is_same_v<To, From>) {
+    return x;
+  } else if constexpr (std::is_same_v<To, bool>) {
+    return x != From(0);
+  } else if constexpr (is_complex<From> && is_complex<To>) {
+    return {static_cast<decltype(To::re)>(x.re), static_cast<decltype(To::re)>(x.im)};
+  } else if constexpr (is_complex<From>) {
+    return cast<To>(x.re);
+  } else if constexpr (is_complex<To>) {
+    return {cast<decltype(To::re)>(x), 0};
+  } else if constexpr (Float<From> && Integer<To> && sizeof(To) < 4) {
+    return static_cast<To>(static_cast<int32_t>(x));
+  } else if constexpr (Float<From> && std::is_same_v<To, uint32_t>) {
+    return static_cast<uint32_t>(static_cast<int64_t>(x));
+  } else if constexpr (Float<From> && std::is_same_v<To, uint64_t>) {
+    constexpr From half = From(9223372036854775808.0);
+    bool high = x >= half;
+    return static_cast<uint64_t>(static_cast<int64_t>(high ? x - half : x)) ^ (uint64_t{high} << 63);
+  } else {
+    return static_cast<To>(x);
+  }
 }
 
 // ---- one element of an AdamW step (kernels/table.h) ----
@@ -420,11 +442,13 @@ DS_HD Words philox(uint64_t seed, uint64_t counter) {
   }
   return {{c0, c1, c2, c3}};
 }
-// [0, 1): the top 24 bits of a word, or the top 53 of (a, b). bf16 takes the top 8 bits, so that it never rounds to 1.
+// [0, 1): the top 24 bits of a word, or the top 53 of (a, b). bf16 takes the top 8 bits and f16
+// the top 11, so that they never round to 1.
 DS_HD float uniform_f32(uint32_t a) {
   return static_cast<float>(static_cast<int32_t>(a >> 8)) * 5.9604644775390625e-08f;
 }
 DS_HD float uniform_bf16(uint32_t a) { return static_cast<float>(static_cast<int32_t>(a >> 24)) * 0.00390625f; }
+DS_HD float uniform_f16(uint32_t a) { return static_cast<float>(static_cast<int32_t>(a >> 21)) * 0.00048828125f; }
 DS_HD double uniform_f64(uint32_t a, uint32_t b) {
   return static_cast<double>(((uint64_t{a} << 32) | b) >> 11) * 1.1102230246251565e-16;
 }
@@ -435,3 +459,5 @@ DS_HD float normal_angle(float v) { return v * 6.2831853071795864769f; }
 DS_HD double normal_angle(double v) { return v * 6.2831853071795864769; }
 
 }  // namespace ds::kernels::scalar
+
+#include "kernels/complex.h"

@@ -19,7 +19,8 @@ enum class Reduce : uint8_t { sum, max, min, prod, any, all };
 enum class ArgReduce : uint8_t { argmax, argmin };  // first index of the extreme; NaN wins
 
 // C[b] = op(A[b]) op(B[b]) + beta C[b]; op transposes. A is (m,k), B is (k,n), after op. Leading dimensions in
-// elements. f32, f64; bf16 with f32 accumulation. Optional epilogue on each C: + bias[n], then the activation.
+// elements. bf16 and f16 accumulate in f32; integers wrap around; no bool. Optional epilogue on each C: + bias[n], then
+// the activation, which complex numbers have none of.
 struct Matmul {
   DType type;
   int64_t batch, m, n, k;
@@ -74,7 +75,8 @@ struct Table {
   void (*fill)(Context&, DType, void* out, int64_t n, double value);
   void (*arange)(Context&, DType, void* out, int64_t n, double start, double step);
 
-  // reduce.cpp: (outer, middle, inner) -> (outer, inner). Fixed summation tree; bf16 sums in f32. any/all: bool.
+  // reduce.cpp: (outer, middle, inner) -> (outer, inner). Fixed summation tree; bf16 and f16
+  // sum in f32. any/all: bool of x != 0. No max, min or extreme's place of complex numbers.
   void (*reduce)(Context&, Reduce, DType, void* out, const void* in, int64_t outer, int64_t middle, int64_t inner);
   void (*arg_reduce)(Context&, ArgReduce, DType, int64_t* out, const void* in, int64_t outer, int64_t middle,
                      int64_t inner);
@@ -127,7 +129,8 @@ struct Table {
   // optimizer.cpp. n elements, floats; out = {p, m, v}, in = {p, m, v, g}. An output may be the memory of any input.
   void (*adamw)(Context&, DType, const AdamW&, int64_t n, void* const out[3], const void* const in[4]);
 
-  // random.cpp. uniform in [0, 1): 24 bits (f64: 53, from two words). normal: Box-Muller over two uniforms.
+  // random.cpp. uniform in [0, 1): 24 bits (f64: 53, from two words; f16 11, bf16 8). normal: Box-Muller over two
+  // uniforms.
   void (*random_uniform)(Context&, DType, void* out, int64_t n, Philox);
   void (*random_normal)(Context&, DType, void* out, int64_t n, Philox);
   void (*random_bits)(Context&, uint32_t* out, int64_t n, Philox);

@@ -58,7 +58,10 @@ void backward(Node* n, Gradients& gradients) {
   for (size_t i = 0; i < n->outputs.size(); ++i) outputs.emplace_back(Ref<Node>(n), static_cast<int>(i));
   std::vector<Tensor> in = n->op->vjp(n->inputs, outputs, *grads);
   for (size_t i = 0; i < n->inputs.size(); ++i)
-    if (in[i] && n->inputs[i].requires_grad()) gradients.add(n->inputs[i], in[i]);
+    if (in[i] && n->inputs[i].requires_grad()) {
+      // A real input's gradient is real, whatever its slope.
+      gradients.add(n->inputs[i], is_complex(n->inputs[i].dtype()) ? in[i] : real(in[i]));
+    }
 }
 
 // From the inputs up, so that whatever goes was seen before. What has its value already lets go here, the rest as it
@@ -79,6 +82,8 @@ std::vector<Tensor> grad(const Tensor& output, std::span<const Tensor> inputs, c
   check_unspent(output);
   if (!output.requires_grad()) fail("grad", "the output does not depend on anything that requires a gradient");
   if (!o.grad_output && output.numel() != 1) fail("grad", "an output of ", output.type(), " needs a grad_output");
+  if (!o.grad_output && is_complex(output.dtype()))
+    fail("grad", "a complex output has a gradient only along a grad_output, got ", output.type());
   if (o.grad_output && !(o.grad_output.type() == output.type()))
     fail("grad", "grad_output is ", o.grad_output.type(), ", the output is ", output.type());
   std::optional<NoGrad> no_grad;

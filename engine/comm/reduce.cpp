@@ -36,6 +36,13 @@ struct Arithmetic<Bf16Bits> {
   }
 };
 
+template <>
+struct Arithmetic<float16> {
+  using Sum = float;
+  static float load(float16 x) { return unpack_f16(x.bits); }
+  static float16 store(float x) { return float16(x); }
+};
+
 struct Sum {
   template <class T>
   static T apply(T a, T b) {
@@ -183,13 +190,31 @@ void reduce_tree(DType type, ReduceOp op, std::span<void* const> out, std::span<
       return run<int32_t>(op, out, in, count);
     case DType::u8:
       return run<uint8_t>(op, out, in, count);
+    case DType::f16:
+      return run<float16>(op, out, in, count);
+    case DType::i8:
+      return run<int8_t>(op, out, in, count);
+    case DType::i16:
+      return run<int16_t>(op, out, in, count);
+    case DType::u16:
+      return run<uint16_t>(op, out, in, count);
+    case DType::u32:
+      return run<uint32_t>(op, out, in, count);
+    case DType::u64:
+      return run<uint64_t>(op, out, in, count);
+    case DType::c64:
+    case DType::c128:  // their parts are summed, and have no order
+      if (op == ReduceOp::sum) return reduce_tree(real_of(type), op, out, in, 2 * count);
+      break;
     case DType::boolean:
       break;
   }
   throw CommError(std::string("[reduce] no ") + name_of(op) + " for " + ds::name_of(type));
 }
 
-bool partial_sums_are_exact(DType type, ReduceOp op) { return type != DType::bf16 || op != ReduceOp::sum; }
+bool partial_sums_are_exact(DType type, ReduceOp op) {
+  return (type != DType::bf16 && type != DType::f16) || op != ReduceOp::sum;
+}
 
 const char* name_of(ReduceOp op) {
   switch (op) {

@@ -22,19 +22,26 @@ struct DTypeName {
   DType dtype;
   const char* name;
 };
-constexpr std::array<DTypeName, 7> kDTypeNames{{{DType::f32, "F32"},
-                                                {DType::f64, "F64"},
-                                                {DType::bf16, "BF16"},
-                                                {DType::i64, "I64"},
-                                                {DType::i32, "I32"},
-                                                {DType::u8, "U8"},
-                                                {DType::boolean, "BOOL"}}};
+constexpr std::array<DTypeName, 13> kDTypeNames{{{DType::f32, "F32"},
+                                                 {DType::f64, "F64"},
+                                                 {DType::bf16, "BF16"},
+                                                 {DType::i64, "I64"},
+                                                 {DType::i32, "I32"},
+                                                 {DType::u8, "U8"},
+                                                 {DType::boolean, "BOOL"},
+                                                 {DType::f16, "F16"},
+                                                 {DType::i8, "I8"},
+                                                 {DType::i16, "I16"},
+                                                 {DType::u16, "U16"},
+                                                 {DType::u32, "U32"},
+                                                 {DType::u64, "U64"}}};
 
 const char* format_name(DType dtype) {
   for (const DTypeName& row : kDTypeNames) {
     if (row.dtype == dtype) return row.name;
   }
-  throw IoError("[safetensors] dtype has no name in the format");
+  throw IoError(std::string("[safetensors] the format has no ") + name_of(dtype) +
+                "; save real and imaginary parts as two tensors");
 }
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {

@@ -13,8 +13,9 @@ class Fuser {
   void run() {
     for (uint32_t n = 0; n < trace_.nodes.size(); ++n) {
       OpKind k = kind(n);
-      // In bfloat16 single ops round between the product and its epilogue: fusing would change bits.
-      bool exact = trace_.nodes[n]->outputs[0].type.dtype != DType::bf16;
+      // In the short floats single ops round between the product and its epilogue: fusing would change bits.
+      DType t = trace_.nodes[n]->outputs[0].type.dtype;
+      bool exact = t == DType::f32 || t == DType::f64;
       if (exact && (k == OpKind::MatmulOp || k == OpKind::Conv2dOp)) fuse(n);
     }
     std::erase_if(plan_.steps, [](const Step& s) { return s.nodes.empty(); });

@@ -80,7 +80,8 @@ bool Tensor::requires_grad() const { return node_ && node_->requires_grad; }
 Tensor& Tensor::set_requires_grad(bool on) {
   if (!node_) fail("requires_grad", "the tensor is an empty handle");
   if (node_->op) fail("requires_grad", "the tensor is the result of ", node_->op->info().name, "; detach() it first");
-  if (on && !is_floating(dtype())) fail("requires_grad", "only floating tensors have gradients, got ", type());
+  if (on && !is_inexact(dtype()))
+    fail("requires_grad", "only floating and complex tensors have gradients, got ", type());
   node_->requires_grad = on;
   return *this;
 }
@@ -139,16 +140,16 @@ std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inp
   }
   auto node = make_ref<Node>();
   node->sequence = next_sequence.fetch_add(1, std::memory_order_relaxed);
-  bool floating = false;  // indices and truths have no gradient: they must not hold on to what they came from
+  bool inexact = false;  // indices and truths have no gradient: they must not hold on to what they came from
   for (Type& t : op->infer(types)) {
-    floating |= is_floating(t.dtype);
+    inexact |= is_inexact(t.dtype);
     node->outputs.push_back({std::move(t), {}});
   }
   node->op = std::move(op);
   node->inputs = std::move(inputs);
   node->device = device;
-  node->requires_grad = grad && floating && !no_grad;
-  node->spent = spent && floating && !no_grad;
+  node->requires_grad = grad && inexact && !no_grad;
+  node->spent = spent && inexact && !no_grad;
   std::vector<Tensor> out;
   for (size_t i = 0; i < node->outputs.size(); ++i) out.emplace_back(node, static_cast<int>(i));
   return out;

@@ -1,6 +1,7 @@
 #include "engine/ops/elementwise.h"
 
 #include <cmath>
+#include <utility>
 
 namespace ds {
 namespace {
@@ -11,34 +12,13 @@ constexpr double kFlops[] = {
     1,  // cast
 };
 
-// bool < uint8 < int32 < int64 < bfloat16 < float32 < float64
-int promotion_rank(DType t) {
-  switch (t) {
-    case DType::boolean:
-      return 0;
-    case DType::u8:
-      return 1;
-    case DType::i32:
-      return 2;
-    case DType::i64:
-      return 3;
-    case DType::bf16:
-      return 4;
-    case DType::f32:
-      return 5;
-    case DType::f64:
-      return 6;
-  }
-  return 0;
-}
-
 struct Pair {
   Tensor a, b;
 };
 
 // One dtype, one shape.
 Pair match(const char* op, const Tensor& a, const Tensor& b) {
-  DType t = promotion_rank(a.dtype()) < promotion_rank(b.dtype()) ? b.dtype() : a.dtype();
+  DType t = promote_types(op, a.dtype(), b.dtype());
   Shape shape = broadcast_shapes(op, a.shape(), b.shape());
   return {broadcast_to(cast(a, t), shape), broadcast_to(cast(b, t), shape)};
 }
@@ -49,16 +29,66 @@ Tensor binary(const Tensor& a, const Tensor& b) {
   return apply1<O>({p.a, p.b});
 }
 
+// bool, integers, floats, complex numbers
+int kind_of(DType t) { return t == DType::boolean ? 0 : is_integer(t) ? 1 : is_floating(t) ? 2 : 3; }
+
+DType promote_integers(const char* op, DType a, DType b) {
+  if (is_signed(a) == is_signed(b)) return size_of(a) < size_of(b) ? b : a;
+  DType s = is_signed(a) ? a : b, u = is_signed(a) ? b : a;
+  if (size_of(s) > size_of(u)) return s;
+  switch (size_of(u)) {
+    case 1:
+      return DType::i16;
+    case 2:
+      return DType::i32;
+    case 4:
+      return DType::i64;
+    default:
+      fail(op, "no integer holds ", name_of(a), " and ", name_of(b), "; cast one of the operands");
+  }
+}
+
 }  // namespace
 
+DType promote_types(const char* op, DType a, DType b) {
+  if (kind_of(a) > kind_of(b)) std::swap(a, b);
+  if (a == b) return a;
+  if (kind_of(a) < 2 && kind_of(a) < kind_of(b)) return b;
+  if (kind_of(b) == 1) return promote_integers(op, a, b);
+  if (kind_of(b) == 3) return size_of(real_of(a)) == 8 ? DType::c128 : b;
+  return size_of(a) == size_of(b) ? DType::f32 : size_of(a) < size_of(b) ? b : a;
+}
+
 void check_domain(const char* op, const Type& t, Domain domain) {
+  if (domain == Domain::ordered && is_complex(t.dtype)) fail(op, "complex numbers have no order: got ", t);
+  if (domain == Domain::inexact && !is_inexact(t.dtype)) fail(op, "a floating or complex dtype is needed, got ", t);
   if (domain == Domain::floating && !is_floating(t.dtype)) fail(op, "a floating dtype is needed, got ", t);
+  if (domain == Domain::complex && !is_complex(t.dtype)) fail(op, "a complex dtype is needed, got ", t);
   if (domain == Domain::boolean && t.dtype != DType::boolean) fail(op, "bool is needed, got ", t);
 }
 
 void check_pair(const char* op, const Type& a, const Type& b, Domain domain) {
   if (!(a == b)) fail(op, "operands differ: got ", a, " and ", b);
   check_domain(op, a, domain);
+}
+
+Type unary_type(kernels::Ew e, const Type& x) {
+  using kernels::Ew;
+  bool part = e == Ew::abs_ || e == Ew::real_ || e == Ew::imag_ || e == Ew::angle_;
+  return part ? Type{real_of(x.dtype), x.shape} : x;
+}
+
+// Of a real sign there is none; z / |z| only moves across z: g / |z| without its part along y.
+Tensor sign_gradient(const Tensor& x, const Tensor& y, const Tensor& g) {
+  if (!is_complex(x.dtype())) return {};
+  Tensor zero = equal(x, like(x, 0)), size = where(zero, like(abs(x), 1), abs(x));
+  return where(zero, like(g, 0), (g - y * real(g * conj(y))) / size);
+}
+
+// g times the conjugate of y log(a), where a has a logarithm.
+Tensor pow_gradient_of_power(const Tensor& a, const Tensor& y, const Tensor& g) {
+  Tensor good = is_complex(a.dtype()) ? not_equal(a, like(a, 0)) : greater(a, like(a, 0));
+  return g * where(good, conj(y) * conj(log(where(good, a, like(a, 1)))), like(a, 0));
 }
 
 void Elementwise::eval(Execution&) const { fail(info().name, "elementwise ops run as programs"); }
@@ -81,7 +111,7 @@ Grads Where::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
 }
 
 Grads Cast::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
-  return {is_floating(in[0].dtype()) ? cast(grads[0], in[0].dtype()) : Tensor()};
+  return {is_inexact(in[0].dtype()) ? cast(grads[0], in[0].dtype()) : Tensor()};
 }
 
 #define DS_DEFINE_unary(Class, name) \
@@ -103,11 +133,25 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   return apply1<Where>({broadcast_to(condition, shape), broadcast_to(p.a, shape), broadcast_to(p.b, shape)});
 }
 
+Tensor real(const Tensor& x) { return is_complex(x.dtype()) ? apply1<Real>({x}) : x; }
+Tensor imag(const Tensor& x) { return is_complex(x.dtype()) ? apply1<Imag>({x}) : broadcast_to(like(x, 0), x.shape()); }
+Tensor conj(const Tensor& x) { return is_complex(x.dtype()) ? apply1<Conj>({x}) : x; }
+Tensor angle(const Tensor& x) {
+  if (is_complex(x.dtype())) return apply1<Angle>({x});
+  Tensor y = is_floating(x.dtype()) ? x : cast(x, DType::f32);
+  return where(less(y, like(y, 0)), like(y, 3.14159265358979323846), where(equal(y, y), like(y, 0), y));
+}
+Tensor complex(const Tensor& re, const Tensor& im) {
+  Pair p = match("complex", re, im);
+  DType t = p.a.dtype() == DType::f64 ? DType::f64 : DType::f32;
+  if (is_complex(p.a.dtype())) fail("complex", "the parts must be real, got ", re.type(), " and ", im.type());
+  return apply1<ComplexOp>({cast(p.a, t), cast(p.b, t)});
+}
 Tensor cast(const Tensor& x, DType t) { return x.dtype() == t ? x : apply1<Cast>({x}, t); }
 Tensor like(const Tensor& x, double value) { return scalar(value, x.dtype(), x.device()); }
 Tensor beside(const Tensor& x, double value) {
   DType t = x.dtype();
-  if (!is_floating(t) && value != std::trunc(value)) t = DType::f32;
+  if (!is_inexact(t) && value != std::trunc(value)) t = DType::f32;
   return scalar(value, t == DType::boolean ? DType::i64 : t, x.device());
 }
 Tensor square(const Tensor& x) { return x * x; }

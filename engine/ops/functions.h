@@ -19,7 +19,11 @@ Tensor arange(double start, double stop, double step = 1, DType = DType::i64, De
 Tensor random_uniform(const Shape&, uint64_t seed, uint64_t offset = 0, DType = DType::f32, Device = {});
 Tensor random_normal(const Shape&, uint64_t seed, uint64_t offset = 0, DType = DType::f32, Device = {});
 
-// ---- elementwise; operands broadcast and are promoted (bool < uint8 < int32 < int64 < bfloat16 < float32 < float64)
+// ---- elementwise; operands broadcast and are promoted.
+// The array API's table: the wider of one kind; int8 beside uint8 is int16 and so on, uint64 beside signed integers is
+// an error of `op`. Of two kinds the later of bool, integer, float, complex, as PyTorch: int64 beside float16 is
+// float16, float64 beside complex64 is complex128. float16 beside bfloat16 is float32.
+DType promote_types(const char* op, DType a, DType b);
 #define DS_DECLARE_unary(name) Tensor name(const Tensor& x);
 #define DS_DECLARE_binary(name) Tensor name(const Tensor& a, const Tensor& b);
 #define DS_DECLARE_elementwise(name)
@@ -30,10 +34,16 @@ Tensor random_normal(const Shape&, uint64_t seed, uint64_t offset = 0, DType = D
 #define DS_DECLARE_communication(name)
 #define OP(Class, name, category) DS_DECLARE_##category(name)
 #include "engine/ops/ops.def"
+// The parts of a complex tensor; a real one is its own real part and conjugate. angle: of a negative number pi.
+Tensor real(const Tensor& x);
+Tensor imag(const Tensor& x);
+Tensor conj(const Tensor& x);
+Tensor angle(const Tensor& x);
+Tensor complex(const Tensor& re, const Tensor& im);  // complex128 of float64, else complex64
 inline Tensor greater(const Tensor& a, const Tensor& b) { return less(b, a); }
 inline Tensor greater_equal(const Tensor& a, const Tensor& b) { return less_equal(b, a); }
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
-Tensor cast(const Tensor& x, DType);
+Tensor cast(const Tensor& x, DType);         // between all dtypes; to a real one, the imaginary part is dropped
 Tensor like(const Tensor& x, double value);  // a scalar of x's dtype and device
 inline Tensor operator-(const Tensor& x) { return neg(x); }
 // A number beside x: of x's dtype, but float32 for a fraction beside integers, and int64 for a whole number beside

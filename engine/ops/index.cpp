@@ -145,7 +145,8 @@ Tensor one_hot(const Tensor& index, int64_t classes, DType t) {
 Tensor dropout(const Tensor& x, double p, uint64_t seed, uint64_t offset) {
   if (p < 0 || p >= 1) fail("dropout", "p must be in [0, 1), got ", p);
   if (p == 0) return x;
-  Tensor keep = less_equal(like(x, p), random_uniform(x.shape(), seed, offset, x.dtype(), x.device()));
+  DType t = real_of(x.dtype());
+  Tensor keep = less_equal(scalar(p, t, x.device()), random_uniform(x.shape(), seed, offset, t, x.device()));
   return where(keep, x * (1 / (1 - p)), like(x, 0));
 }
 

@@ -43,8 +43,8 @@ Tensor sum_batch(const Tensor& g, int rank) {
 
 std::vector<Type> MatmulOp::infer(std::span<const Type> in) const {
   const Shape &a = in[0].shape, &b = in[1].shape;
-  if (in[0].dtype != in[1].dtype || !is_floating(in[0].dtype))
-    fail("matmul", "one floating dtype is needed, got ", in[0], " x ", in[1]);
+  if (in[0].dtype != in[1].dtype || in[0].dtype == DType::boolean)
+    fail("matmul", "one dtype of numbers is needed, got ", in[0], " x ", in[1]);
   if (a[a.rank() - 1] != b[b.rank() - 2]) fail("matmul", "inner dimensions differ: got ", a, " x ", b);
   const Shape& wide = a.rank() >= b.rank() ? a : b;
   Type t{in[0].dtype, {}};
@@ -56,7 +56,7 @@ std::vector<Type> MatmulOp::infer(std::span<const Type> in) const {
 
 Grads MatmulOp::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
   const Tensor &a = in[0], &b = in[1], &g = grads[0];
-  return {sum_batch(matmul(g, swap_last(b)), a.rank()), sum_batch(matmul(swap_last(a), g), b.rank())};
+  return {sum_batch(matmul(g, swap_last(conj(b))), a.rank()), sum_batch(matmul(swap_last(conj(a)), g), b.rank())};
 }
 
 bool MatmulOp::eval_with_epilogue(Execution& e, const void* bias, bool relu) const {
@@ -87,6 +87,10 @@ Cost MatmulOp::cost(std::span<const Type> in, std::span<const Type> out) const {
 Tensor matmul(const Tensor& a, const Tensor& b) {
   if (a.rank() == 0 || b.rank() == 0)
     fail("matmul", "scalars cannot be multiplied as matrices: got ", a.shape(), " x ", b.shape());
+  if (a.dtype() != b.dtype()) {
+    DType t = promote_types("matmul", a.dtype(), b.dtype());
+    return matmul(cast(a, t), cast(b, t));
+  }
   if (a.rank() == 1) {
     Tensor y = matmul(unsqueeze(a, 0), b);
     return squeeze(y, y.rank() == 1 ? 0 : -2);

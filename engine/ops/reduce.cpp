@@ -68,8 +68,13 @@ Tensor reduce(Reduce how, const Tensor& x, const std::vector<int64_t>& dims, boo
   return reshape(y, kept);
 }
 
-// Sums and products of small integers leave their range: as PyTorch, in int64.
-Tensor widened(const Tensor& x) { return is_floating(x.dtype()) ? x : cast(x, DType::i64); }
+// Sums and products of small integers leave their range: as PyTorch, in int64, and the larger unsigned ones in uint64.
+Tensor widened(const Tensor& x) {
+  DType t = x.dtype();
+  if (is_inexact(t)) return x;
+  return cast(x, t == DType::u16 || t == DType::u32 || t == DType::u64 ? DType::u64 : DType::i64);
+}
+Tensor truth(const Tensor& x) { return cast(x, DType::boolean); }
 
 }  // namespace
 
@@ -78,7 +83,9 @@ std::vector<Type> ReduceOp::infer(std::span<const Type> in) const {
   bool logical = how_ == Reduce::any || how_ == Reduce::all;
   if (logical != (in[0].dtype == DType::boolean))
     fail(name, logical ? "bool is needed, got " : "bool cannot be reduced, got ", in[0]);
-  if ((how_ == Reduce::max || how_ == Reduce::min) && split(in[0].shape, first_, last_).middle == 0)
+  bool extreme = how_ == Reduce::max || how_ == Reduce::min;
+  if (extreme) check_domain(name, in[0], Domain::ordered);
+  if (extreme && split(in[0].shape, first_, last_).middle == 0)
     fail(name, "the reduced dimensions of ", in[0].shape, " are empty");
   return {{in[0].dtype, without(in[0].shape, first_, last_)}};
 }
@@ -93,7 +100,7 @@ Grads ReduceOp::vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const {
     case Reduce::prod: {
       Split s = split(shape, first_, last_);
       Tensor others =
-          times_others(reshape(in[0], {s.outer, s.middle, s.inner}), reshape(grads[0], {s.outer, 1, s.inner}));
+          times_others(reshape(conj(in[0]), {s.outer, s.middle, s.inner}), reshape(grads[0], {s.outer, 1, s.inner}));
       return {reshape(others, {shape.begin(), shape.end()})};
     }
     case Reduce::max:
@@ -123,6 +130,7 @@ Cost ReduceOp::cost(std::span<const Type> in, std::span<const Type> out) const {
 }
 
 std::vector<Type> ArgReduceOp::infer(std::span<const Type> in) const {
+  check_domain("arg_reduce", in[0], Domain::ordered);
   if (in[0].shape[dim_] == 0) fail("arg_reduce", "dimension ", dim_, " of ", in[0].shape, " is empty");
   return {{DType::i64, without(in[0].shape, dim_, dim_ + 1)}};
 }
@@ -139,23 +147,23 @@ Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
   return reduce(Reduce::sum, widened(x), dims, keepdim);
 }
 Tensor amax(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
-  return reduce(Reduce::max, x, dims, keepdim);
+  return reduce(x.dtype() == DType::boolean ? Reduce::any : Reduce::max, x, dims, keepdim);
 }
 Tensor amin(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
-  return reduce(Reduce::min, x, dims, keepdim);
+  return reduce(x.dtype() == DType::boolean ? Reduce::all : Reduce::min, x, dims, keepdim);
 }
 Tensor prod(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
   return reduce(Reduce::prod, widened(x), dims, keepdim);
 }
 Tensor any(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
-  return reduce(Reduce::any, x, dims, keepdim);
+  return reduce(Reduce::any, truth(x), dims, keepdim);
 }
 Tensor all(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
-  return reduce(Reduce::all, x, dims, keepdim);
+  return reduce(Reduce::all, truth(x), dims, keepdim);
 }
 
 Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
-  if (!is_floating(x.dtype())) fail("mean", "a floating dtype is needed, got ", x.type());
+  if (!is_inexact(x.dtype())) fail("mean", "a floating or complex dtype is needed, got ", x.type());
   Tensor s = sum(x, dims, keepdim);
   double count = s.numel() ? static_cast<double>(x.numel()) / static_cast<double>(s.numel()) : 1;
   return s * (1.0 / count);
@@ -163,7 +171,7 @@ Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
 
 Tensor var(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim, double correction) {
   Tensor centred = x - mean(x, dims, true);
-  Tensor s = sum(square(centred), dims, keepdim);
+  Tensor s = sum(real(centred * conj(centred)), dims, keepdim);
   double count = s.numel() ? static_cast<double>(x.numel()) / static_cast<double>(s.numel()) : 1;
   return s * (1.0 / (count - correction));
 }

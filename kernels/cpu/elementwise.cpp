@@ -18,7 +18,8 @@ constexpr int kSlotBytes = 4096;
 constexpr int kSlotPitch = kSlotBytes + 192;  // blocks a power of two apart would fight for the same cache sets
 constexpr uint16_t kNever = 0xffff;
 
-size_t compute_size(DType t) { return t == DType::bf16 ? 4 : size_of(t); }
+bool computed_in_f32(DType t) { return t == DType::bf16 || t == DType::f16; }
+size_t compute_size(DType t) { return computed_in_f32(t) ? 4 : size_of(t); }
 
 enum class Load : uint8_t {
   in_place,  // contiguous
@@ -29,7 +30,7 @@ enum class Load : uint8_t {
 
 struct Input {
   Load load;
-  bool convert;  // bf16 in memory
+  bool convert;  // bf16 or f16 in memory
   int64_t period;
 };
 
@@ -65,7 +66,7 @@ int64_t trailing_period(const EwSpace& space, const EwInput& in) {
 }
 
 Input classify(const Plan& p, int i) {
-  bool convert = p.code.inputs[i] == DType::bf16;
+  bool convert = computed_in_f32(p.code.inputs[i]);
   int64_t period = trailing_period(p.space, p.inputs[i]);
   if (period < 0) return {Load::gather, convert, 0};
   if (period == p.count) return {Load::in_place, convert, period};
@@ -84,7 +85,7 @@ void find_last_uses(Plan& p) {
 
 // Whether instruction k may write its output at once: not if a later one still reads an input lying in that memory.
 bool may_write_directly(const Plan& p, int k, int output) {
-  if (p.type[p.input_count() + k] == DType::bf16) return false;
+  if (computed_in_f32(p.type[p.input_count() + k])) return false;
   for (int i = 0; i < p.input_count(); ++i) {
     bool in_memory = p.input[i].load == Load::in_place && !p.input[i].convert;
     if (in_memory && p.inputs[i].data == p.outputs[output] && p.last_use[i] > k) return false;
@@ -213,7 +214,9 @@ class Walk {
   }
 
   void convert(int k, const char* from, int64_t n) {
-    copy_run<bfloat16>(reinterpret_cast<float*>(slot(k)), reinterpret_cast<const bfloat16*>(from), 1, n);
+    auto* to = reinterpret_cast<float*>(slot(k));
+    if (p_.type[k] == DType::bf16) return copy_run<bfloat16>(to, reinterpret_cast<const bfloat16*>(from), 1, n);
+    copy_run<float16>(to, reinterpret_cast<const float16*>(from), 1, n);
   }
 
   void load_input(int k, int64_t i, int64_t n) {
@@ -242,13 +245,18 @@ class Walk {
     if (p_.direct[r] == o) return;
     int64_t size = static_cast<int64_t>(size_of(p_.type[r]));
     char* out = static_cast<char*>(p_.outputs[o]) + i * size;
-    if (p_.type[r] != DType::bf16) {
+    if (!computed_in_f32(p_.type[r])) {
       std::memmove(out, reg_[r], static_cast<size_t>(n * size));
       return;
     }
-    auto* to = reinterpret_cast<bfloat16*>(out);
-    auto* from = reinterpret_cast<const uint32_t*>(reg_[r]);  // exact bf16 values already
-    for (int64_t j = 0; j < n; ++j) to[j].bits = static_cast<uint16_t>(from[j] >> 16);
+    auto* to = reinterpret_cast<uint16_t*>(out);
+    if (p_.type[r] == DType::bf16) {  // exact values of the dtype already
+      auto* from = reinterpret_cast<const uint32_t*>(reg_[r]);
+      for (int64_t j = 0; j < n; ++j) to[j] = static_cast<uint16_t>(from[j] >> 16);
+    } else {
+      auto* from = reinterpret_cast<const float*>(reg_[r]);
+      for (int64_t j = 0; j < n; ++j) to[j] = pack_f16(from[j]);
+    }
   }
 
   void run_block(int64_t i, int64_t n) {

@@ -1,6 +1,8 @@
 // The fixed tree of every reduction over a contiguous run: element i goes to lane i % kLanes of its chunk, the lanes
 // are folded by halves, and chunk c's result goes to lane c % kLanes of a last fold. It depends on the length alone.
 #pragma once
+#include <immintrin.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -32,6 +34,12 @@ inline X load_as(const T* p) {
       __builtin_memcpy(&half, p, sizeof half);
       return reinterpret_cast<X>(__builtin_convertvector(half, Vec<uint32_t>) << 16);
     }
+  } else if constexpr (std::is_same_v<T, float16>) {
+    if constexpr (std::is_same_v<X, float>) {
+      return load(*p);
+    } else {
+      return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    }
   } else {
     X x;
     __builtin_memcpy(&x, p, sizeof x);
@@ -45,7 +53,11 @@ struct Sum {
   static constexpr T identity = T(0);
   template <class X>
   X operator()(X a, X b) const {
-    return static_cast<X>(a + b);
+    if constexpr (scalar::is_complex<X>) {
+      return scalar::add(a, b);
+    } else {
+      return static_cast<X>(a + b);
+    }
   }
 };
 template <class T>
@@ -53,7 +65,11 @@ struct Product {
   static constexpr T identity = T(1);
   template <class X>
   X operator()(X a, X b) const {
-    return static_cast<X>(a * b);
+    if constexpr (scalar::is_complex<X> || scalar::Integer<X>) {
+      return scalar::mul(a, b);
+    } else {
+      return static_cast<X>(a * b);
+    }
   }
 };
 template <class T>

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/matmul_plain.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {
@@ -225,8 +226,10 @@ void matmul(Context& ctx, const Matmul& x) {
       return matmul_as<double, double>(ctx, x);
     case DType::bf16:
       return matmul_as<float, bfloat16>(ctx, x);
+    case DType::f16:
+      return matmul_as<float, float16>(ctx, x);
     default:
-      not_supported("matmul", x.type);
+      return matmul_plain(ctx, x);
   }
 }
 

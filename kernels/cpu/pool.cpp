@@ -202,7 +202,7 @@ void accumulate_planes(Context& ctx, const Pool2d& p, T* dx, Add&& add) {
 
 template <class F>
 void visit_numbers(const char* op, DType t, F&& f) {
-  visit(t, [&](auto tag) {
+  visit_ordered(op, t, [&](auto tag) {
     if constexpr (std::is_same_v<typename decltype(tag)::type, bool>) {
       not_supported(op, t);
     } else {

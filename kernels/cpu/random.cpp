@@ -70,6 +70,8 @@ void random_uniform(Context& ctx, DType type, void* out, int64_t n, Philox p) {
       auto* to = static_cast<T*>(out) + first;
       if constexpr (std::is_same_v<T, bfloat16>) {
         for (int64_t i = 0; i < count; ++i) to[i] = store<T>(scalar::uniform_bf16(w[i]));
+      } else if constexpr (std::is_same_v<T, float16>) {
+        for (int64_t i = 0; i < count; ++i) to[i] = store<T>(scalar::uniform_f16(w[i]));
       } else {
         T u[kWords];
         uniforms(w, u);

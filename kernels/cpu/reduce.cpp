@@ -124,13 +124,17 @@ void reduce_floats(Context& ctx, void* out, const void* in, int64_t outer, int64
   reduce_tree<T, Compute<T>>(ctx, outer, middle, inner, get, op, [y](int64_t i, Compute<T> v) { y[i] = store<T>(v); });
 }
 
-// What is exact in any order needs no tree: integers, and any and all, which read R = (x != 0).
+// One after the other, which is the contract's order for complex products, and for what is exact in any order:
+// integers, and any and all, which read R = (x != 0).
 template <class T, class R, class Op>
 void reduce_exact(Context& ctx, R* out, const T* in, int64_t outer, int64_t middle, int64_t inner, Op op) {
   int64_t blocks = ceil_div(inner, kColumns), work = std::max<int64_t>(1, middle * std::min(kColumns, inner));
   auto read = [in](int64_t i) {
-    if constexpr (std::is_same_v<R, bool>) return load(in[i]) != 0;
-    return static_cast<R>(load(in[i]));
+    if constexpr (std::is_same_v<R, bool>) {
+      return load(in[i]) != Compute<T>(0);
+    } else {
+      return static_cast<R>(load(in[i]));
+    }
   };
   ctx.parallel_for(outer * blocks, std::max<int64_t>(1, kGrain / work), [&](int64_t first, int64_t last) {
     R acc[kColumns];
@@ -177,6 +181,11 @@ void reduce_type(Context& ctx, Reduce op, void* out, const void* in, int64_t out
     if (op == Reduce::prod) return reduce_floats<T>(ctx, out, in, outer, middle, inner, Product<C>());
     if (op == Reduce::max) return reduce_floats<T>(ctx, out, in, outer, middle, inner, Max<C>());
     return reduce_floats<T>(ctx, out, in, outer, middle, inner, Min<C>());
+  } else if constexpr (scalar::is_complex<C>) {  // a sum is two of real parts, side by side
+    using R = decltype(C::re);
+    if (op == Reduce::sum) return reduce_floats<R>(ctx, out, in, outer, middle, 2 * inner, Sum<R>());
+    if (op == Reduce::prod) return reduce_exact(ctx, static_cast<T*>(out), x, outer, middle, inner, Product<C>());
+    not_supported(op == Reduce::max ? "max" : "min", dtype_of<T>);
   } else if constexpr (!std::is_same_v<T, bool>) {
     using U = std::make_unsigned_t<T>;
     if (op == Reduce::sum) return reduce_integers<U>(ctx, out, in, outer, middle, inner, Sum<U>());
@@ -241,7 +250,7 @@ void arg_of_columns(const T* x, int64_t* out, int64_t middle, int64_t inner) {
 void arg_reduce(Context& ctx, ArgReduce op, DType type, int64_t* out, const void* in, int64_t outer, int64_t middle,
                 int64_t inner) {
   int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, middle * inner));
-  visit(type, [&](auto tag) {
+  visit_ordered(op == ArgReduce::argmax ? "argmax" : "argmin", type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     auto* x = static_cast<const T*>(in);
     ctx.parallel_for(outer, grain, [&](int64_t begin, int64_t end) {

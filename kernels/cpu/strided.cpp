@@ -28,7 +28,7 @@ void gather_run(T* out, const T* in, int64_t stride, int64_t n) {
 template <class T>
 void transpose_tile(T* out, int64_t out_step, const T* in, int64_t in_step, int64_t rows, int64_t columns) {
   int64_t i0 = 0;
-  if constexpr (sizeof(T) >= 4) {
+  if constexpr (sizeof(T) == 4 || sizeof(T) == 8) {
     using F = std::conditional_t<sizeof(T) == 4, float, double>;
     constexpr int64_t W = Simd<F>::width;
     auto* from = reinterpret_cast<const F*>(in);

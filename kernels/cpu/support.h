@@ -17,11 +17,13 @@ struct Tag {
 
 // What T is computed in, and how it is read and written.
 template <class T>
-using Compute = std::conditional_t<std::is_same_v<T, bfloat16>, float, T>;
+using Compute = std::conditional_t<std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>, float, T>;
 template <class T>
 inline Compute<T> load(T x) {
   if constexpr (std::is_same_v<T, bfloat16>) {
     return scalar::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
+  } else if constexpr (std::is_same_v<T, float16>) {
+    return unpack_f16(x.bits);
   } else {
     return x;
   }
@@ -32,9 +34,20 @@ inline T store(Compute<T> x) {
     bfloat16 y;
     y.bits = static_cast<uint16_t>(scalar::bit_cast<uint32_t>(scalar::round_bf16(x)) >> 16);
     return y;
+  } else if constexpr (std::is_same_v<T, float16>) {
+    float16 y;
+    y.bits = pack_f16(round_f16(x));
+    return y;
   } else {
     return x;
   }
+}
+// The rounding of a result of T's arithmetic, which stays in Compute<T>; results of another type are exact.
+template <class T, class R>
+inline R round_to(R x) {
+  if constexpr (std::is_same_v<T, bfloat16> && std::is_same_v<R, float>) return scalar::round_bf16(x);
+  if constexpr (std::is_same_v<T, float16> && std::is_same_v<R, float>) return round_f16(x);
+  return x;
 }
 
 [[noreturn]] inline void not_supported(const char* op, DType t) {
@@ -62,11 +75,24 @@ void visit_floating(const char* op, DType t, F&& f) {
       return f(Tag<double>{});
     case DType::bf16:
       return f(Tag<bfloat16>{});
+    case DType::f16:
+      return f(Tag<float16>{});
     default:
       not_supported(op, t);
   }
 }
-// f(an unsigned integer's Tag of that size), for kernels that only move elements.
+// f(Tag) for what has an order: no complex number.
+template <class F>
+void visit_ordered(const char* op, DType t, F&& f) {
+  visit(t, [&](auto tag) {
+    if constexpr (scalar::is_complex<typename decltype(tag)::type>) {
+      not_supported(op, t);
+    } else {
+      f(tag);
+    }
+  });
+}
+// f(an unsigned integer's Tag of that size, complex128's for 16 bytes), for kernels that only move elements.
 template <class F>
 void visit_size(DType t, F&& f) {
   switch (size_of(t)) {
@@ -76,8 +102,10 @@ void visit_size(DType t, F&& f) {
       return f(Tag<uint16_t>{});
     case 4:
       return f(Tag<uint32_t>{});
-    default:
+    case 8:
       return f(Tag<uint64_t>{});
+    default:
+      return f(Tag<complex128>{});
   }
 }
 

@@ -15,7 +15,6 @@ constexpr int kEach = 4;
 constexpr int kMaxInputs = 28;
 constexpr int kMaxInstructions = 64;
 constexpr int kOps = static_cast<int>(Ew::cast_);
-constexpr int kTypes = static_cast<int>(DType::boolean) + 1;
 
 enum class Read : uint8_t { scalar, contiguous, strided };
 
@@ -28,7 +27,7 @@ struct Input {
 };
 struct Step {
   Ew op;
-  DType type, from;  // from: the operand's, for comparisons and casts
+  DType type, from;  // from: the operand's; of where, the branches'
   uint8_t slot, operand[3];
 };
 struct Output {
@@ -56,34 +55,33 @@ struct Registers {
   template <class C>
   __device__ C get(int slot, int v) const {
     Word w = word(slot, v);
-    if constexpr (sizeof(C) == 8) return scalar::bit_cast<C>(w);
-    if constexpr (sizeof(C) == 4) return scalar::bit_cast<C>(static_cast<uint32_t>(w));
-    if constexpr (sizeof(C) == 1) return static_cast<C>(static_cast<uint8_t>(w));
+    C x;
+    __builtin_memcpy(&x, &w, sizeof x);
+    return x;
   }
   template <class C>
   __device__ void set(int slot, int v, C x) const {
-    if constexpr (sizeof(C) == 8) word(slot, v) = scalar::bit_cast<Word>(x);
-    if constexpr (sizeof(C) == 4) word(slot, v) = scalar::bit_cast<uint32_t>(x);
-    if constexpr (sizeof(C) == 1) word(slot, v) = static_cast<uint8_t>(x);
+    if constexpr (sizeof(C) <= sizeof(Word)) {
+      Word w{};
+      __builtin_memcpy(&w, &x, sizeof x);
+      word(slot, v) = w;
+    }
   }
 };
+struct Word16 {
+  uint64_t low, high;
+};
 
-// f(Tag<C>) for what t is computed in; words of 4 bytes never hold 8.
+// f(Tag<C>) for what t is computed in, where a word holds it.
 template <class Word, class F>
 __device__ void visit_compute(DType t, F&& f) {
-  if constexpr (sizeof(Word) == 8) {
-    if (t == DType::f64) return f(Tag<double>{});
-    if (t == DType::i64) return f(Tag<int64_t>{});
-  }
   switch (t) {
-    case DType::i32:
-      return f(Tag<int32_t>{});
-    case DType::u8:
-      return f(Tag<uint8_t>{});
-    case DType::boolean:
-      return f(Tag<bool>{});
-    default:
-      return f(Tag<float>{});
+#define X(e, c, n)                                                                 \
+  case DType::e:                                                                   \
+    if constexpr (sizeof(Compute<c>) <= sizeof(Word)) return f(Tag<Compute<c>>{}); \
+    return;
+    DS_DTYPES(X)
+#undef X
   }
 }
 
@@ -104,24 +102,28 @@ constexpr bool defined_for() {
   if constexpr (Fn::kOperands == 3) return std::is_invocable_v<Fn, bool, C, C>;
 }
 
+// Results of bf16 and f16 arithmetic are rounded at once.
 template <class R>
-__device__ R finish(R x, bool round) {
-  if constexpr (std::is_same_v<R, float>) return round ? scalar::round_bf16(x) : x;
+__device__ R finish(R x, DType t) {
+  if constexpr (std::is_same_v<R, float>) {
+    if (t == DType::bf16) return scalar::round_bf16(x);
+    if (t == DType::f16) return round_f16(x);
+  }
   return x;
 }
 
 template <class Fn, class Word>
 __device__ void apply(const Step& s, const Registers<Word>& r) {
-  bool round = s.type == DType::bf16;
   visit_compute<Word>(s.from, [&](auto tag) {
     using C = typename decltype(tag)::type;
     if constexpr (defined_for<Fn, C>()) {
 #pragma unroll
       for (int v = 0; v < kEach; ++v) {
         if constexpr (Fn::kOperands == 1) {
-          r.set(s.slot, v, finish(Fn{}(r.template get<C>(s.operand[0], v)), round));
+          r.set(s.slot, v, finish(Fn{}(r.template get<C>(s.operand[0], v)), s.type));
         } else if constexpr (Fn::kOperands == 2) {
-          r.set(s.slot, v, finish(Fn{}(r.template get<C>(s.operand[0], v), r.template get<C>(s.operand[1], v)), round));
+          r.set(s.slot, v,
+                finish(Fn{}(r.template get<C>(s.operand[0], v), r.template get<C>(s.operand[1], v)), s.type));
         } else {
           r.set(s.slot, v,
                 Fn{}(r.template get<bool>(s.operand[0], v), r.template get<C>(s.operand[1], v),
@@ -134,13 +136,12 @@ __device__ void apply(const Step& s, const Registers<Word>& r) {
 
 template <class Word>
 __device__ void apply_cast(const Step& s, const Registers<Word>& r) {
-  bool round = s.type == DType::bf16;
   visit_compute<Word>(s.from, [&](auto from) {
     visit_compute<Word>(s.type, [&](auto to) {
       using From = typename decltype(from)::type;
       using To = typename decltype(to)::type;
       for (int v = 0; v < kEach; ++v) {
-        r.set(s.slot, v, finish(scalar::cast<To>(r.template get<From>(s.operand[0], v)), round));
+        r.set(s.slot, v, finish(scalar::cast<To>(r.template get<From>(s.operand[0], v)), s.type));
       }
     });
   });
@@ -174,6 +175,10 @@ __device__ void read_input(const Input& in, const Space& space, uint32_t first, 
     for (int v = 0; v < kEach; ++v) r.set(in.slot, v, load(static_cast<const bfloat16*>(in.data)[at[v]]));
     return;
   }
+  if (in.type == DType::f16) {
+    for (int v = 0; v < kEach; ++v) r.set(in.slot, v, load(static_cast<const float16*>(in.data)[at[v]]));
+    return;
+  }
   visit_compute<Word>(in.type, [&](auto tag) {
     using C = typename decltype(tag)::type;
     C x[kEach];
@@ -195,6 +200,11 @@ __device__ void write_output(const Output& out, uint32_t count, uint32_t first, 
   if (out.type == DType::bf16) {
     return each([&](uint32_t i, int v) {
       static_cast<bfloat16*>(out.data)[i] = store<bfloat16>(r.template get<float>(out.slot, v));
+    });
+  }
+  if (out.type == DType::f16) {
+    return each([&](uint32_t i, int v) {
+      static_cast<float16*>(out.data)[i] = store<float16>(r.template get<float>(out.slot, v));
     });
   }
   visit_compute<Word>(out.type, [&](auto tag) {
@@ -220,7 +230,7 @@ __global__ void interpret(const __grid_constant__ Program p) {
 // ---- the host's side ----
 
 struct Row {
-  bool type[kTypes];
+  bool type[kDTypes];
 };
 template <class Fn>
 constexpr Row row() {
@@ -277,11 +287,12 @@ class Builder {
   }
 
   int slots() const { return slots_; }
-  bool wide() const {
-    auto eight = [](DType t) { return size_of(t) == 8; };
-    return std::any_of(code_.inputs.begin(), code_.inputs.end(), eight) ||
-           std::any_of(code_.instructions.begin(), code_.instructions.end(),
-                       [&](const EwInstruction& i) { return eight(i.type); });
+  // Of the widest register: 4, 8 or 16.
+  size_t word_bytes() const {
+    size_t widest = 4;
+    for (DType t : code_.inputs) widest = std::max(widest, size_of(t));
+    for (const EwInstruction& i : code_.instructions) widest = std::max(widest, size_of(i.type));
+    return widest;
   }
 
  private:
@@ -290,9 +301,7 @@ class Builder {
   }
   DType from_of(const EwInstruction& ins) const {
     if (ins.op == Ew::cast_) return type_of(ins.operand[0]);
-    bool compares =
-        ins.op == Ew::less_ || ins.op == Ew::less_equal_ || ins.op == Ew::equal_ || ins.op == Ew::not_equal_;
-    DType from = compares ? type_of(ins.operand[0]) : ins.type;
+    DType from = ins.op == Ew::where_ ? ins.type : type_of(ins.operand[0]);
     int op = static_cast<int>(ins.op);
     if (!kDefined[op].type[static_cast<int>(from)]) not_supported(kNames[op], from);
     return from;
@@ -342,7 +351,7 @@ void elementwise(Context& ctx, const EwCode& code, const EwSpace& whole, const E
   builder.build(p);
   p.inputs = static_cast<int>(code.inputs.size());
   p.steps = static_cast<int>(code.instructions.size());
-  size_t word = builder.wide() ? 8 : 4;
+  size_t word = builder.word_bytes();
   unsigned threads = 128;
   auto bytes = [&] { return threads * kEach * word * static_cast<size_t>(builder.slots()); };
   while (threads > 32 && bytes() > 32 << 10) threads /= 2;
@@ -363,8 +372,11 @@ void elementwise(Context& ctx, const EwCode& code, const EwSpace& whole, const E
       out.data = static_cast<char*>(outputs[builder.order_[o]]) + before * static_cast<int64_t>(size_of(out.type));
     }
     Grid grid{ceil_div(p.space.count, threads * kEach)};
-    word == 8 ? launch(ctx, interpret<uint64_t>, grid, threads, bytes(), p)
-              : launch(ctx, interpret<uint32_t>, grid, threads, bytes(), p);
+    launch(ctx,
+           word == 16  ? interpret<Word16>
+           : word == 8 ? interpret<uint64_t>
+                       : interpret<uint32_t>,
+           grid, threads, bytes(), p);
   });
 }
 

@@ -5,6 +5,7 @@
 #include "kernels/cuda/cublas.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/matmul_epilogue.h"
+#include "kernels/cuda/matmul_plain.h"
 
 namespace ds::kernels::cuda_detail {
 namespace {
@@ -30,6 +31,8 @@ Types types_of(DType t) {
       return {CUDA_R_64F, CUDA_R_64F, CUBLAS_COMPUTE_64F};
     case DType::bf16:
       return {CUDA_R_16BF, CUDA_R_32F, CUBLAS_COMPUTE_32F};
+    case DType::f16:
+      return {CUDA_R_16F, CUDA_R_32F, CUBLAS_COMPUTE_32F};
     default:
       throw NotSupported(std::string("[matmul] the cuda backend has no kernel for ") + name_of(t));
   }
@@ -134,6 +137,7 @@ class Call {
 
 void matmul(Context& ctx, const Matmul& p) {
   if (p.batch * p.m * p.n == 0) return;
+  if (!is_floating(p.type)) return product_plain(ctx, p);
   bool epilogue = p.bias != nullptr || p.relu;
   if (p.k == 0) return finish_product(ctx, p, !p.accumulate);
   Call call(p);

@@ -118,7 +118,7 @@ Grid inputs(const Pool2d& p) { return {ceil_div(p.n * p.c * p.h * p.w, kBlock)};
 }  // namespace
 
 void max_pool2d(Context& ctx, const Pool2d& p, void* y, const void* x) {
-  visit(p.type, [&](auto tag) {
+  visit_ordered("max_pool2d", p.type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_same_v<T, bool>) {
       not_supported("max_pool2d", p.type);

@@ -24,6 +24,8 @@ __global__ void draw(T* out, int64_t n, Philox p, Law law) {
       u[i] = scalar::uniform_f64(words.w[2 * i], words.w[2 * i + 1]);
     } else if constexpr (std::is_same_v<T, bfloat16>) {
       u[i] = law == Law::uniform ? scalar::uniform_bf16(words.w[i]) : scalar::uniform_f32(words.w[i]);
+    } else if constexpr (std::is_same_v<T, float16>) {
+      u[i] = law == Law::uniform ? scalar::uniform_f16(words.w[i]) : scalar::uniform_f32(words.w[i]);
     } else {
       u[i] = scalar::uniform_f32(words.w[i]);
     }

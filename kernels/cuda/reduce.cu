@@ -33,6 +33,15 @@ struct Fold {
   }
   template <class C>
   __device__ C operator()(C a, C b) const {
+    if constexpr (scalar::is_complex<C>) {
+      if (op == Reduce::any) return C(a != C(0) || b != C(0));
+      return op == Reduce::sum ? scalar::add(a, b) : scalar::mul(a, b);  // all: of zeros and ones
+    } else {
+      return fold_ordered(a, b);
+    }
+  }
+  template <class C>
+  __device__ C fold_ordered(C a, C b) const {
     switch (op) {
       case Reduce::sum:
         return scalar::add(a, b);
@@ -205,6 +214,7 @@ void reduce(Context& ctx, Reduce op, DType type, void* out, const void* in, int6
   if (type == DType::boolean)
     op = op == Reduce::sum || op == Reduce::max || op == Reduce::any ? Reduce::any : Reduce::all;
   if (outer * inner == 0) return;
+  if (is_complex(type) && (op == Reduce::max || op == Reduce::min)) not_supported("reduce", type);
   visit(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     Stage<T> s{{op, op == Reduce::any || op == Reduce::all}, in, out, false, false};
@@ -215,7 +225,7 @@ void reduce(Context& ctx, Reduce op, DType type, void* out, const void* in, int6
 void arg_reduce(Context& ctx, ArgReduce op, DType type, int64_t* out, const void* in, int64_t outer, int64_t middle,
                 int64_t inner) {
   bool largest = op == ArgReduce::argmax;
-  visit(type, [&](auto tag) {
+  visit_ordered(largest ? "argmax" : "argmin", type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     auto* x = static_cast<const T*>(in);
     int64_t count = outer * inner;

@@ -141,15 +141,17 @@ void scatter_strided(Context& ctx, DType type, void* out, const EwSpace& space, 
 }
 
 void fill(Context& ctx, DType type, void* out, int64_t n, double value) {
-  uint64_t bits = 0;
+  unsigned char bits[16] = {};
   visit(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     T x = store<T>(scalar::cast<Compute<T>>(value));
-    std::memcpy(&bits, &x, sizeof x);
+    std::memcpy(bits, &x, sizeof x);
   });
   visit_size(type, [&](auto size) {
     using Word = typename decltype(size)::type;
-    launch(ctx, fill_with<Word>, grid_for(n), kBlock, 0, static_cast<Word*>(out), n, static_cast<Word>(bits));
+    Word word;
+    std::memcpy(&word, bits, sizeof word);
+    launch(ctx, fill_with<Word>, grid_for(n), kBlock, 0, static_cast<Word*>(out), n, word);
   });
 }
 

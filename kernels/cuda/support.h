@@ -23,11 +23,13 @@ struct Tag {
 
 // What T is computed in, and how it is read and written.
 template <class T>
-using Compute = std::conditional_t<std::is_same_v<T, bfloat16>, float, T>;
+using Compute = std::conditional_t<std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>, float, T>;
 template <class T>
 DS_HD Compute<T> load(const T& x) {
   if constexpr (std::is_same_v<T, bfloat16>) {
     return scalar::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
+  } else if constexpr (std::is_same_v<T, float16>) {
+    return unpack_f16(x.bits);
   } else {
     return x;
   }
@@ -38,9 +40,20 @@ DS_HD T store(Compute<T> x) {
     bfloat16 y;
     y.bits = static_cast<uint16_t>(scalar::bit_cast<uint32_t>(scalar::round_bf16(x)) >> 16);
     return y;
+  } else if constexpr (std::is_same_v<T, float16>) {
+    float16 y;
+    y.bits = pack_f16(round_f16(x));
+    return y;
   } else {
     return x;
   }
+}
+// The rounding of a result of T's arithmetic, which stays in Compute<T>; results of another type are exact.
+template <class T, class R>
+DS_HD R round_to(R x) {
+  if constexpr (std::is_same_v<T, bfloat16> && std::is_same_v<R, float>) return scalar::round_bf16(x);
+  if constexpr (std::is_same_v<T, float16> && std::is_same_v<R, float>) return round_f16(x);
+  return x;
 }
 
 [[noreturn]] inline void not_supported(const char* op, DType t) {
@@ -62,9 +75,21 @@ void visit_floating(const char* op, DType t, F&& f) {
   if (t == DType::f32) return f(Tag<float>{});
   if (t == DType::f64) return f(Tag<double>{});
   if (t == DType::bf16) return f(Tag<bfloat16>{});
+  if (t == DType::f16) return f(Tag<float16>{});
   not_supported(op, t);
 }
-// f(an unsigned integer's Tag of that size), for kernels that only move elements.
+// f(Tag) for what has an order: no complex number.
+template <class F>
+void visit_ordered(const char* op, DType t, F&& f) {
+  visit(t, [&](auto tag) {
+    if constexpr (scalar::is_complex<typename decltype(tag)::type>) {
+      not_supported(op, t);
+    } else {
+      f(tag);
+    }
+  });
+}
+// f(an unsigned integer's Tag of that size, complex128's for 16 bytes), for kernels that only move elements.
 template <class F>
 void visit_size(DType t, F&& f) {
   switch (size_of(t)) {
@@ -74,8 +99,10 @@ void visit_size(DType t, F&& f) {
       return f(Tag<uint16_t>{});
     case 4:
       return f(Tag<uint32_t>{});
-    default:
+    case 8:
       return f(Tag<uint64_t>{});
+    default:
+      return f(Tag<complex128>{});
   }
 }
 
@@ -101,7 +128,9 @@ inline unsigned row_threads(int64_t columns) { return columns <= 512 ? 32 : kBlo
 
 template <class T>
 __device__ constexpr T highest() {
-  if constexpr (scalar::Float<T>) {
+  if constexpr (scalar::is_complex<T>) {
+    return T(0);  // never folded: the host refuses
+  } else if constexpr (scalar::Float<T>) {
     return std::is_same_v<T, float> ? static_cast<T>(__builtin_huge_valf()) : static_cast<T>(__builtin_huge_val());
   } else {
     constexpr T max = std::numeric_limits<T>::max();
@@ -110,7 +139,9 @@ __device__ constexpr T highest() {
 }
 template <class T>
 __device__ constexpr T lowest() {
-  if constexpr (scalar::Float<T>) {
+  if constexpr (scalar::is_complex<T>) {
+    return T(0);  // never folded: the host refuses
+  } else if constexpr (scalar::Float<T>) {
     return -highest<T>();
   } else {
     constexpr T min = std::numeric_limits<T>::lowest();
@@ -131,11 +162,20 @@ struct Maximum {
   }
 };
 
+template <class T>
+__device__ T shuffle_down(T x, unsigned delta) {
+  if constexpr (scalar::is_complex<T>) {
+    return {shuffle_down(x.re, delta), shuffle_down(x.im, delta)};
+  } else {
+    return static_cast<T>(__shfl_down_sync(0xffffffffu, x, delta));
+  }
+}
+
 // Folds the threads' values, lanes by halves and then warps in order; every thread of the block gets the result.
 template <class T, class Op>
 __device__ T block_fold(T x, Op op) {
   __shared__ T part[kBlock / 32];
-  for (unsigned half = 16; half > 0; half /= 2) x = op(x, static_cast<T>(__shfl_down_sync(0xffffffffu, x, half)));
+  for (unsigned half = 16; half > 0; half /= 2) x = op(x, shuffle_down(x, half));
   if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = x;
   __syncthreads();
   T y = part[0];

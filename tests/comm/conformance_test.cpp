@@ -19,7 +19,7 @@ using testing::on_ranks;
 using testing::require;
 using testing::Where;
 
-constexpr DType kTypes[] = {DType::f32, DType::f64, DType::bf16, DType::i64, DType::i32, DType::u8};
+constexpr DType kTypes[] = {DType::f32, DType::f64, DType::bf16, DType::i64, DType::i32, DType::u8, DType::f16};
 constexpr ReduceOp kOps[] = {ReduceOp::sum, ReduceOp::max, ReduceOp::min};
 constexpr size_t kSizes[] = {0, 1, 7, 64, 1000, 4099, 40'009};
 
@@ -44,6 +44,9 @@ void fill(void* data, DType type, int rank, size_t count, size_t first = 0) {
         break;
       case DType::bf16:
         static_cast<bfloat16*>(data)[i] = bfloat16(static_cast<float>(v));
+        break;
+      case DType::f16:
+        static_cast<float16*>(data)[i] = float16(static_cast<float>(v));
         break;
       case DType::i64:
         static_cast<int64_t*>(data)[i] = static_cast<int64_t>(v * 1e6);
@@ -110,7 +113,7 @@ const Bytes& reduced(DType type, ReduceOp op, int ranks, size_t count, size_t fi
 
 // Large sizes with one op a dtype.
 bool wanted(DType type, ReduceOp op, size_t count) {
-  return count <= 1000 || static_cast<int>(op) == (type == DType::bf16 ? 0 : static_cast<int>(type) % 3);
+  return count <= 1000 || static_cast<int>(op) == (size_of(type) == 2 ? 0 : static_cast<int>(type) % 3);
 }
 
 double as_double(const std::byte* at, DType type) {
@@ -119,6 +122,8 @@ double as_double(const std::byte* at, DType type) {
       return *reinterpret_cast<const float*>(at);
     case DType::f64:
       return *reinterpret_cast<const double*>(at);
+    case DType::f16:
+      return static_cast<float>(*reinterpret_cast<const float16*>(at));
     default:
       return static_cast<float>(*reinterpret_cast<const bfloat16*>(at));
   }
@@ -128,7 +133,7 @@ double as_double(const std::byte* at, DType type) {
 void compare(const void* got, const Bytes& expected, DType type, ReduceOp op, bool bitwise, const std::string& what) {
   if (expected.empty() || std::memcmp(got, expected.data(), expected.size()) == 0) return;
   require(!bitwise && is_floating(type) && op == ReduceOp::sum, what + ": the bits differ");
-  const double unit = type == DType::bf16 ? 1.0 / 32 : type == DType::f32 ? 1e-6 : 1e-14;
+  const double unit = size_of(type) == 2 ? 1.0 / 32 : type == DType::f32 ? 1e-6 : 1e-14;
   for (size_t i = 0; i < expected.size() / size_of(type); ++i) {
     const double a = as_double(static_cast<const std::byte*>(got) + i * size_of(type), type);
     const double b = as_double(expected.data() + i * size_of(type), type);

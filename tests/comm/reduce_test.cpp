@@ -29,8 +29,8 @@ std::vector<std::vector<T>> inputs(int n, size_t count) {
   std::vector<std::vector<T>> all(n, std::vector<T>(count));
   for (auto& v : all) {
     for (T& x : v) {
-      if constexpr (std::is_same_v<T, bfloat16>) {
-        x = bfloat16(static_cast<float>(draw(random)));
+      if constexpr (std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>) {
+        x = T(static_cast<float>(draw(random)));
       } else {
         x = static_cast<T>(static_cast<int64_t>(draw(random) * 1e6) % 251 * 0.37);
       }
@@ -72,9 +72,25 @@ TEST(ReduceTree, SumsInTheTreeOfAdjacentPairs) {
   check_tree<int64_t, int64_t>();
   check_tree<int32_t, int32_t>();
   check_tree<uint8_t, uint8_t>();
+  check_tree<int8_t, int8_t>();
+  check_tree<int16_t, int16_t>();
+  check_tree<uint16_t, uint16_t>();
+  check_tree<uint32_t, uint32_t>();
+  check_tree<uint64_t, uint64_t>();
+}
+
+TEST(ReduceTree, SumsComplexNumbersAndRefusesTheirOrder) {
+  const complex64 a(1, 2), b(3, -5);
+  complex64 sum(0);
+  const void* in[] = {&a, &b};
+  void* to[] = {&sum};
+  reduce_tree(DType::c64, ReduceOp::sum, to, in, 1);
+  EXPECT_TRUE(sum == complex64(4, -3));
+  EXPECT_THROW(reduce_tree(DType::c64, ReduceOp::max, to, in, 1), CommError);
 }
 
 TEST(ReduceTree, SumsBfloat16InFloatAndRoundsOnce) { check_tree<bfloat16, float>(); }
+TEST(ReduceTree, SumsFloat16InFloatAndRoundsOnce) { check_tree<float16, float>(); }
 
 TEST(ReduceTree, RoundsEveryBfloat16AsTheTypeDoes) {
   std::vector<bfloat16> a(65536), zero(65536), out(65536);

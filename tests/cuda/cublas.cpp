@@ -107,6 +107,8 @@ cublasStatus_t matmul(cublasLtHandle_t, FakeOperation* o, const void*, const voi
     multiply_as<double, double>(*o, a, *la, b, *lb, d, *ld, beta);
   } else if (ld->type == CUDA_R_16BF) {
     multiply_as<bfloat16, float>(*o, a, *la, b, *lb, d, *ld, beta);
+  } else if (ld->type == CUDA_R_16F) {
+    multiply_as<float16, float>(*o, a, *la, b, *lb, d, *ld, beta);
   } else {
     multiply_as<float, float>(*o, a, *la, b, *lb, d, *ld, beta);
   }

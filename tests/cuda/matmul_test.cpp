@@ -60,9 +60,28 @@ TEST(CudaMatmul, TheLibraryLearnsHowOperandsAreAligned) {
   });
 }
 
-TEST(CudaMatmul, IntegersAreRefused) {
+// Without the library, and with the cpu's bits.
+TEST(CudaMatmul, IntegersAndComplexNumbers) {
+  for (DType type : {DType::i8, DType::u16, DType::i64, DType::c64, DType::c128}) {
+    for (int bits = 0; bits < 32; ++bits) {
+      bool trans_a = bits & 1, trans_b = bits & 2, has_bias = bits & 4;
+      int64_t batch = bits & 8 ? 3 : 1, m = 5, n = 19, k = bits & 16 ? 33 : 0, kk = std::max<int64_t>(k, 1);
+      int64_t lda = (trans_a ? m : kk) + 2, ldb = (trans_b ? kk : n) + 3, sa = (trans_a ? kk : m) * lda;
+      Array a = random_any_array(type, batch * sa, 1), b = random_any_array(type, (trans_b ? n : kk) * ldb, 2);
+      Array c = random_any_array(type, batch * 100, 3), bias = random_any_array(type, n, 4);
+      Matmul p{type, batch, m, n, k, nullptr, nullptr, nullptr, lda, ldb, n + 1, sa, 0, 100, trans_a, trans_b};
+      p.accumulate = !trans_a;
+      p.relu = has_bias && !is_complex(type);
+      p.bias = has_bias ? bias.data() : nullptr;
+      expect_same_bits(std::string(name_of(type)) + " variant " + std::to_string(bits),
+                       [&](const Table& t, Context& x) { return std::vector<Array>{run(t, x, p, c.size(), a, b, c)}; });
+    }
+  }
+}
+
+TEST(CudaMatmul, BoolIsRefused) {
   TestContext ctx(1);
-  Matmul p{DType::i32, 1, 1, 1, 1, nullptr, nullptr, nullptr, 1, 1, 1, 0, 0, 0, false, false};
+  Matmul p{DType::boolean, 1, 1, 1, 1, nullptr, nullptr, nullptr, 1, 1, 1, 0, 0, 0, false, false};
   EXPECT_THROW(cuda().matmul(ctx, p), NotSupported);
 }
 

@@ -15,9 +15,10 @@ TEST(CudaReduce, EveryOperationOfEveryType) {
   for (Reduce op : kAll) {
     for (DType type : kAllTypes) {
       for (const Extents& e : kExtents) {
+        if (is_complex(type) && (op == Reduce::max || op == Reduce::min)) continue;
         if (e.middle > 10000 && type != DType::f32 && type != DType::i64 && type != DType::bf16) continue;
         bool product = op == Reduce::prod;
-        Array x = random_array(type, e.outer * e.middle * e.inner, 3, product ? 0.999 : -2, product ? 1.001 : 2);
+        Array x = random_any_array(type, e.outer * e.middle * e.inner, 3, product ? 0.999 : -2, product ? 1.001 : 2);
         DType result = op == Reduce::any || op == Reduce::all ? DType::boolean : type;
         double scale = 40;  // of sums of 40000 terms about 0, in ulps of 1
         expect_close("reduce " + std::to_string(static_cast<int>(op)) + " of " + name_of(type), scale,
@@ -44,7 +45,7 @@ TEST(CudaReduce, NanGoesThroughMaximum) {
 }
 
 TEST(CudaReduce, ArgReduceTakesTheFirstAndNan) {
-  for (DType type : kAllTypes) {
+  for (DType type : ordered_types()) {
     for (const Extents& e : {Extents{4, 100, 1}, Extents{2, 33, 7}, Extents{1, 5, 1}}) {
       Array x = random_array(type, e.outer * e.middle * e.inner, 8);
       for (size_t i = 0; i < x.size(); i += 3) x.set(i, std::floor(x[i]));  // ties

@@ -40,7 +40,9 @@ inline Tensor tensor(const Doubles& values, const Shape& shape, DType t) {
 
 inline Doubles doubles(const Tensor& t) { return cast(t, DType::f64).to_vector<double>(); }
 
-inline double tolerance(DType t) { return t == DType::f64 ? 1e-11 : t == DType::f32 ? 4e-6 : 1.6e-2; }
+inline double tolerance(DType t) {
+  return t == DType::f64 ? 1e-11 : t == DType::f32 ? 4e-6 : t == DType::f16 ? 2e-3 : 1.6e-2;
+}
 
 inline void expect_near(const Doubles& got, const Doubles& want, double relative, const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
@@ -133,7 +135,8 @@ inline void check_gradient(const Function& f, const std::vector<Doubles>& values
 // `reference` takes the inputs' elements, rounded to the dtype, and gives the result's.
 inline void check_op(const Function& f, const std::vector<Input>& inputs,
                      const std::function<Doubles(const std::vector<Doubles>&)>& reference, bool differentiable = true,
-                     std::vector<DType> dtypes = {DType::f32, DType::f64, DType::bf16}, std::vector<int> wrt = {}) {
+                     std::vector<DType> dtypes = {DType::f32, DType::f64, DType::bf16, DType::f16},
+                     std::vector<int> wrt = {}) {
   std::vector<Doubles> values;
   std::vector<Shape> shapes;
   for (size_t i = 0; i < inputs.size(); ++i) {

@@ -41,12 +41,28 @@ struct Sample {
   std::vector<int32_t> i32 = {-7};
   std::vector<bfloat16> bf16 = {bfloat16(1.0f), bfloat16(-2.0f), bfloat16(0.5f)};
   bool boolean[2] = {true, false};
+  std::vector<float16> f16 = {float16(1.0f), float16(-65504.0f)};
+  std::vector<int8_t> i8 = {-128};
+  std::vector<int16_t> i16 = {-300, 300};
+  std::vector<uint16_t> u16 = {65535};
+  std::vector<uint32_t> u32 = {~uint32_t{0}};
+  std::vector<uint64_t> u64 = {~uint64_t{0}};
   std::vector<TensorView> views = {
       {"u8", DType::u8, {3}, u8.data()},       {"layer.weight", DType::f32, {2, 3}, f32.data()},
       {"scalar", DType::f64, {}, f64.data()},  {"i64", DType::i64, {2}, i64.data()},
       {"i32", DType::i32, {1, 1}, i32.data()}, {"bf16", DType::bf16, {3}, bf16.data()},
-      {"bool", DType::boolean, {2}, boolean},  {"empty", DType::f32, {0, 4}, nullptr}};
+      {"bool", DType::boolean, {2}, boolean},  {"empty", DType::f32, {0, 4}, nullptr},
+      {"f16", DType::f16, {2}, f16.data()},    {"i8", DType::i8, {1}, i8.data()},
+      {"i16", DType::i16, {2}, i16.data()},    {"u16", DType::u16, {1}, u16.data()},
+      {"u32", DType::u32, {1}, u32.data()},    {"u64", DType::u64, {1}, u64.data()}};
 };
+
+TEST(Safetensors, ComplexNumbersHaveNoPlaceInTheFormat) {
+  const Folder folder;
+  const complex64 z(1, 2);
+  const std::vector<TensorView> views = {{"z", DType::c64, {1}, &z}};
+  EXPECT_THAT(message_of<IoError>([&] { write_safetensors(folder / "z.safetensors", views); }), HasSubstr("complex64"));
+}
 
 TEST(Safetensors, RoundTripsEveryDType) {
   const Folder folder;

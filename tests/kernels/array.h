@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <complex>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -17,9 +18,17 @@ namespace ds::kernels {
 
 inline constexpr double kInf = std::numeric_limits<double>::infinity();
 inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-inline const std::vector<DType> kAllTypes = {DType::f32, DType::f64, DType::bf16,   DType::i64,
-                                             DType::i32, DType::u8,  DType::boolean};
-inline const std::vector<DType> kFloats = {DType::f32, DType::f64, DType::bf16};
+inline const std::vector<DType> kAllTypes = {
+#define X(e, c, n) DType::e,
+    DS_DTYPES(X)
+#undef X
+};
+inline const std::vector<DType> kFloats = {DType::f32, DType::f64, DType::bf16, DType::f16};
+inline std::vector<DType> ordered_types() {
+  std::vector<DType> types = kAllTypes;
+  std::erase_if(types, is_complex);
+  return types;
+}
 
 class Array {
  public:
@@ -67,24 +76,47 @@ class Array {
     }
   }
 
+  // A complex element; a set() without an imaginary part gives 0, and [] reads the real part.
+  std::complex<double> complex(size_t i) const {
+    double part[2] = {(*this)[i], 0};
+    if (type_ == DType::c128) std::memcpy(part, bytes_.data() + i * sizeof part, sizeof part);
+    if (type_ == DType::c64) {
+      float z[2];
+      std::memcpy(z, bytes_.data() + i * sizeof z, sizeof z);
+      part[1] = static_cast<double>(z[1]);
+    }
+    return {part[0], part[1]};
+  }
+  void set(size_t i, std::complex<double> z) {
+    if (type_ == DType::c128) return static_cast<void>(std::memcpy(bytes_.data() + i * sizeof z, &z, sizeof z));
+    std::complex<float> narrow(z);
+    std::memcpy(bytes_.data() + i * sizeof narrow, &narrow, sizeof narrow);
+  }
+
   // Few enough that a vector read from the last element is caught by the address sanitizer.
   static constexpr size_t kGuard = 3;
 
  private:
   template <class T>
   static double to_double(T x) {
-    if constexpr (std::is_same_v<T, bfloat16>) {
+    if constexpr (std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>) {
       return static_cast<double>(static_cast<float>(x));
+    } else if constexpr (requires { x.re; }) {
+      return static_cast<double>(x.re);
     } else {
       return static_cast<double>(x);
     }
   }
   template <class T>
   static T from_double(double v) {
-    if constexpr (std::is_same_v<T, bfloat16>) {
-      return bfloat16(static_cast<float>(v));
+    if constexpr (std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>) {
+      return T(static_cast<float>(v));
+    } else if constexpr (requires(T x) { x.re; }) {
+      return T(static_cast<decltype(T::re)>(v));
     } else if constexpr (std::is_same_v<T, bool>) {
       return v != 0;
+    } else if constexpr (std::is_integral_v<T> && sizeof(T) < 8) {
+      return static_cast<T>(static_cast<int64_t>(v));  // wraps around
     } else {
       return static_cast<T>(v);
     }
@@ -95,19 +127,33 @@ class Array {
   std::vector<unsigned char> bytes_;
 };
 
-// Values that every type holds exactly enough: small for integers, 0 or 1 for bool.
+// v as the type stores it: rounded, wrapped around, or as truth.
+inline double stored(DType type, double v) { return Array(type, std::vector<double>{v})[0]; }
+
+// Values that every type holds exactly enough: small for integers, 0 or 1 for bool, complex numbers on the real line.
 inline Array random_array(DType type, int64_t n, unsigned seed, double low = -2, double high = 2) {
   std::mt19937 rng(seed);
   std::uniform_real_distribution<double> real(low, high);
   Array a(type, static_cast<size_t>(n));
   for (int64_t i = 0; i < n; ++i) {
     double v = real(rng);
-    if (type == DType::u8) v = std::fabs(v) * 4;
-    if (type == DType::i32 || type == DType::i64) v *= 4;
+    if (is_integer(type)) v *= 4;
+    if (is_integer(type) && !is_signed(type)) v = std::fabs(v);
     if (type == DType::boolean) v = v > 0;
     a.set(static_cast<size_t>(i), v);
   }
   return a;
+}
+
+inline Array random_complex_array(DType type, int64_t n, unsigned seed, double low = -2, double high = 2) {
+  Array re = random_array(DType::f64, n, seed, low, high), im = random_array(DType::f64, n, seed + 1000, low, high);
+  Array a(type, static_cast<size_t>(n));
+  for (size_t i = 0; i < a.size(); ++i) a.set(i, {re[i], im[i]});
+  return a;
+}
+// Of any dtype, off the real line where that is possible.
+inline Array random_any_array(DType type, int64_t n, unsigned seed, double low = -2, double high = 2) {
+  return is_complex(type) ? random_complex_array(type, n, seed, low, high) : random_array(type, n, seed, low, high);
 }
 
 inline Array int_array(const std::vector<int64_t>& v) {
@@ -119,14 +165,15 @@ inline const int64_t* ints(const Array& a) { return static_cast<const int64_t*>(
 
 // Relative to the magnitude of what was summed or computed.
 inline double tolerance(DType t) {
-  if (t == DType::f64) return 1e-12;
+  if (real_of(t) == DType::f64) return 1e-12;
+  if (t == DType::f16) return 1.0 / 1024;
   return t == DType::bf16 ? 1.0 / 128 : 2e-6;
 }
 
 inline void expect_near(const Array& got, const std::vector<double>& want, double scale, const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
   ASSERT_TRUE(got.guard()) << what << " wrote behind its output";
-  double limit = is_floating(got.type()) ? tolerance(got.type()) * scale : 0;
+  double limit = is_inexact(got.type()) ? tolerance(got.type()) * scale : 0;
   for (size_t i = 0; i < want.size(); ++i) {
     double g = got[i], w = want[i];
     if (std::isnan(w) || std::isinf(w)) {

@@ -56,15 +56,23 @@ void check(const Case& t) {
                b[static_cast<size_t>(q * x.stride_b + (t.tb ? j * ldb + p : p * ldb + j))];
         }
         if (t.bias) s += bias[static_cast<size_t>(j)];
-        want[static_cast<size_t>(q * sc + i * ldc + j)] = t.relu ? std::max(0.0, s) : s;
+        if (is_integer(t.type) && size_of(t.type) < 8) s = stored(t.type, s);
+        want[static_cast<size_t>(q * sc + i * ldc + j)] = t.relu && !is_complex(t.type) ? std::max(0.0, s) : s;
       }
     }
   }
   expect_near(out[0], want, 2 * std::max(1.0, std::sqrt(static_cast<double>(t.k))), what);
 }
 
+std::vector<DType> multiplied_types() {
+  std::vector<DType> types = kFloats;
+  for (DType t : {DType::i8, DType::u16, DType::i32, DType::i64, DType::u64, DType::c64, DType::c128})
+    types.push_back(t);
+  return types;
+}
+
 TEST(Matmul, EveryTransposeAndEdge) {
-  for (DType type : kFloats) {
+  for (DType type : multiplied_types()) {
     for (int64_t m : {1, 5, 6, 13}) {
       for (int64_t n : {1, 7, 10, 16, 33}) {
         for (int64_t k : {1, 3, 64, 300}) {
@@ -76,7 +84,7 @@ TEST(Matmul, EveryTransposeAndEdge) {
 }
 
 TEST(Matmul, EpilogueAndAccumulate) {
-  for (DType type : kFloats) {
+  for (DType type : multiplied_types()) {
     for (int e = 0; e < 8; ++e) {
       check({type, 1, 17, 29, 530, false, e % 2 == 0, (e & 1) != 0, (e & 2) != 0, (e & 4) != 0, 3});
       check({type, 1, 160, 40, 20, true, false, (e & 1) != 0, (e & 2) != 0, (e & 4) != 0});
@@ -85,7 +93,7 @@ TEST(Matmul, EpilogueAndAccumulate) {
 }
 
 TEST(Matmul, BatchesAndBroadcast) {
-  for (DType type : kFloats) {
+  for (DType type : multiplied_types()) {
     check({type, 5, 9, 11, 13, false, false, false, true, true, 2});
     check({type, 4, 8, 16, 8, true, true, true, false, false, 0, true});
     check({type, 2, 70, 35, 40, false, true, false, false, false});
@@ -140,10 +148,10 @@ TEST(Matmul, NanAndInfinityPass) {
   expect_near(c, {kNan, kNan, kInf, kInf}, 1, "relu of NaN");
 }
 
-TEST(Matmul, RefusesIntegers) {
+TEST(Matmul, RefusesBool) {
   TestContext ctx(1);
   Matmul x{};
-  x.type = DType::i32;
+  x.type = DType::boolean;
   EXPECT_THROW(cpu().matmul(ctx, x), NotSupported);
 }
 

@@ -24,7 +24,7 @@ MAY_USE = {
 NO_RPC = {"kernels": r"grpc|google/protobuf|\.pb\.h", "engine": r"grpc|google/protobuf|\.pb\.h",
           "scheduler": r"grpc|google/protobuf|\.pb\.h", "proto/spec": r"grpc"}
 # Where the preprocessor may choose: the backends themselves, and headers that hide a compiler or platform.
-MAY_CHOOSE = ("kernels/cuda/", "kernels/scalar.h", "kernels/cpu/", "engine/comm/nccl/")
+MAY_CHOOSE = ("kernels/cuda/", "kernels/compiler.h", "kernels/cpu/", "engine/comm/nccl/")
 IMPURE = (r"#include <(thread|mutex|chrono|fstream|iostream|random|filesystem|future|condition_variable|ctime|unistd\.h"
           r"|sys/.*|netinet/.*|fcntl\.h|sqlite3\.h|grpc.*|spdlog/.*)>"
           r"|#include \"absl/(time/clock|random|synchronization)"

@@ -37,11 +37,17 @@ ncclDataType_t nccl_type(DType type) {
       return ncclInt64;
     case DType::i32:
       return ncclInt32;
-    case DType::u8:
-    case DType::boolean:
-      break;
+    case DType::f16:
+      return ncclFloat16;
+    case DType::i8:
+      return ncclInt8;
+    case DType::u32:
+      return ncclUint32;
+    case DType::u64:
+      return ncclUint64;
+    default:
+      return ncclUint8;
   }
-  return ncclUint8;
 }
 
 ncclRedOp_t nccl_op(ReduceOp op) {
@@ -237,7 +243,9 @@ void NcclCommunicator::admit(const char* collective, DType type, ReduceOp op, co
   if (!options.algorithm.empty() && options.algorithm != "nccl") {
     throw CommError(where + "transport nccl chooses its algorithms itself; got " + std::string(options.algorithm));
   }
-  if (type == DType::boolean) throw CommError(where + "no " + name_of(op) + " for bool");
+  if (type == DType::boolean || type == DType::i16 || type == DType::u16 || is_complex(type)) {
+    throw CommError(where + "no " + name_of(op) + " for " + ds::name_of(type));
+  }
   if (options.deterministic && size_ > 2 && is_floating(type) && op == ReduceOp::sum) {
     throw CommError(where + "transport nccl sums floats over " + std::to_string(size_) +
                     " ranks in an order of its own; ask for it with deterministic = false");
