@@ -461,3 +461,4 @@ DS_HD double normal_angle(double v) { return v * 6.2831853071795864769; }
 }  // namespace ds::kernels::scalar
 
 #include "kernels/complex.h"
+#include "kernels/scalar_special.h"

@@ -16,6 +16,8 @@ struct NotSupported : std::runtime_error {
 };
 
 enum class Reduce : uint8_t { sum, max, min, prod, any, all };
+enum class Write : uint8_t { assign, add, mul, max, min };  // the last assignment wins
+enum class Scan : uint8_t { sum, prod, max, min, logsumexp };
 enum class ArgReduce : uint8_t { argmax, argmin };  // first index of the extreme; NaN wins
 
 // C[b] = op(A[b]) op(B[b]) + beta C[b]; op transposes. A is (m,k), B is (k,n), after op. Leading dimensions in
@@ -125,6 +127,18 @@ struct Table {
                  int64_t count, int64_t inner);
   void (*scatter_add)(Context&, DType, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
                       int64_t count, int64_t inner);
+
+  // update.cpp. out[outer, index, inner] changes by in[outer, i, inner], in order of i, rounded at each step; the rest
+  // of out stays. index is (count,), or with `each` of in's shape (outer, count, inner).
+  void (*index_update)(Context&, Write, DType, void* out, const void* in, const int64_t* index, bool each,
+                       int64_t outer, int64_t size, int64_t count, int64_t inner);
+
+  // scan.cpp. Running results along the middle of (outer, n, inner), rounded at each step; NaN stays once met.
+  // at: where the running max or min stands (of equals the last); null for the others. logsumexp: floats.
+  void (*scan)(Context&, Scan, DType, void* out, int64_t* at, const void* in, int64_t outer, int64_t n, int64_t inner);
+  // Stable, along the middle; NaN counts as the greatest. at: where each came from.
+  void (*sort)(Context&, DType, bool descending, void* out, int64_t* at, const void* in, int64_t outer, int64_t n,
+               int64_t inner);
 
   // optimizer.cpp. n elements, floats; out = {p, m, v}, in = {p, m, v, g}. An output may be the memory of any input.
   void (*adamw)(Context&, DType, const AdamW&, int64_t n, void* const out[3], const void* const in[4]);

@@ -54,6 +54,7 @@ class Op {
  public:
   virtual ~Op() = default;
   virtual OpKind kind() const = 0;
+  virtual uint8_t variant() const { return 0; }  // tells ops of one kind apart where a plan must not be shared
   const OpInfo& info() const { return info_of(kind()); }
   // Types of the outputs. Throws Error naming the op and the values when the inputs do not fit.
   virtual std::vector<Type> infer(std::span<const Type> inputs) const = 0;

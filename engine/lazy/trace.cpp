@@ -100,7 +100,8 @@ void hash_structure(Trace& trace) {
   for (Node* n : trace.leaves) add_outputs(*n, shapes, h);
   for (size_t i = 0; i < trace.nodes.size(); ++i) {
     const Node& n = *trace.nodes[i];
-    h.add(static_cast<uint64_t>(n.op->kind()) | static_cast<uint64_t>(trace.keep[i]) << 8 | n.inputs.size() << 16);
+    h.add(static_cast<uint64_t>(n.op->kind()) | static_cast<uint64_t>(trace.keep[i]) << 8 | n.inputs.size() << 16 |
+          static_cast<uint64_t>(n.op->variant()) << 56);
     for (const Tensor& input : n.inputs)
       h.add(input.node()->index << 1 | static_cast<uint64_t>(input.node()->evaluated) |
             static_cast<uint64_t>(input.output()) << 40);

@@ -12,17 +12,6 @@ constexpr double kFlops[] = {
     1,  // cast
 };
 
-struct Pair {
-  Tensor a, b;
-};
-
-// One dtype, one shape.
-Pair match(const char* op, const Tensor& a, const Tensor& b) {
-  DType t = promote_types(op, a.dtype(), b.dtype());
-  Shape shape = broadcast_shapes(op, a.shape(), b.shape());
-  return {broadcast_to(cast(a, t), shape), broadcast_to(cast(b, t), shape)};
-}
-
 template <class O>
 Tensor binary(const Tensor& a, const Tensor& b) {
   Pair p = match(info_of(O().kind()).name, a, b);
@@ -57,6 +46,12 @@ DType promote_types(const char* op, DType a, DType b) {
   if (kind_of(b) == 1) return promote_integers(op, a, b);
   if (kind_of(b) == 3) return size_of(real_of(a)) == 8 ? DType::c128 : b;
   return size_of(a) == size_of(b) ? DType::f32 : size_of(a) < size_of(b) ? b : a;
+}
+
+Pair match(const char* op, const Tensor& a, const Tensor& b) {
+  DType t = promote_types(op, a.dtype(), b.dtype());
+  Shape shape = broadcast_shapes(op, a.shape(), b.shape());
+  return {broadcast_to(cast(a, t), shape), broadcast_to(cast(b, t), shape)};
 }
 
 void check_domain(const char* op, const Type& t, Domain domain) {

@@ -10,6 +10,7 @@ namespace ds {
 class Elementwise : public Op {
  public:
   virtual kernels::Ew code() const = 0;
+  uint8_t variant() const final { return static_cast<uint8_t>(code()); }
   void eval(Execution&) const final;
   Cost cost(std::span<const Type> inputs, std::span<const Type> outputs) const override;
 };
@@ -67,6 +68,12 @@ DS_UNARY_OP(Imag, imag, complex, complex(like(g, 0), g))
 DS_UNARY_OP(Conj, conj, complex, conj(g))
 DS_UNARY_OP(Angle, angle, complex, g / conj(x) * complex(like(g, 0), like(g, 1)))  // i g x / |x|^2
 #undef DS_UNARY_OP
+
+// Operands made of one dtype (the promoted one) and one shape (the broadcast one).
+struct Pair {
+  Tensor a, b;
+};
+Pair match(const char* op, const Tensor& a, const Tensor& b);
 
 // Operands come with one dtype and one shape: the functions of elementwise.cpp have broadcast and promoted them.
 void check_pair(const char* op, const Type& a, const Type& b, Domain);

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "engine/lazy/tensor.h"
+#include "engine/ops/functions_index.h"
+#include "engine/ops/functions_math.h"
 
 namespace ds {
 

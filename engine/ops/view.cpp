@@ -70,7 +70,10 @@ kernels::EwSpace collapse(const Shape& shape, std::span<Shape> strides) {
       continue;
     }
     space.extent[rank] = shape[d];
-    for (size_t k = 0; k < strides.size(); ++k) merged[k].push_back(strides[k][d]);
+    for (size_t k = 0; k < strides.size(); ++k) {
+      merged[k].push_back(0);
+      merged[k][rank] = strides[k][d];  // may be negative, which no extent is
+    }
     ++rank;
   }
   space.rank = rank;

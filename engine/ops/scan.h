@@ -1,0 +1,34 @@
+// Running results and sorting along a dimension.
+#pragma once
+#include "engine/ops/elementwise.h"
+
+namespace ds {
+
+// x -> running result; for max and min also where it stands (int64).
+class ScanOp final : public Primitive<OpKind::ScanOp> {
+ public:
+  ScanOp(kernels::Scan how, int dim) : how_(how), dim_(dim) {}
+  std::vector<Type> infer(std::span<const Type> in) const override;
+  Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
+  void eval(Execution&) const override;
+  Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+
+ private:
+  kernels::Scan how_;
+  int dim_;
+};
+
+class SortOp final : public Primitive<OpKind::SortOp> {  // x -> values, indices (int64)
+ public:
+  SortOp(int dim, bool descending) : dim_(dim), descending_(descending) {}
+  std::vector<Type> infer(std::span<const Type> in) const override { return {in[0], {DType::i64, in[0].shape}}; }
+  Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
+  void eval(Execution&) const override;
+  Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+
+ private:
+  int dim_;
+  bool descending_;
+};
+
+}  // namespace ds
