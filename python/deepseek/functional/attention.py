@@ -11,7 +11,8 @@ from .dropout import dropout
 from .linear import linear
 
 
-def _causal(rows: int, columns: int, device: str) -> Tensor:
+def causal_mask(rows: int, columns: int, device: str) -> Tensor:
+    """(rows, columns) of bool: each row sees the columns up to its own."""
     i = _C.unsqueeze(_C.arange(0.0, float(rows), 1.0, _C.int64, device), 1)
     return _C.arange(0.0, float(columns), 1.0, _C.int64, device) <= i
 
@@ -47,7 +48,7 @@ def scaled_dot_product_attention(
         key, value = _C.unsqueeze(key, -3), _C.unsqueeze(value, -3)
     scores = _C.matmul(query * factor, _C.transpose(key, -2, -1))
     if is_causal:
-        scores = masked(scores, _causal(query.shape[-2], key.shape[-2], query.device))
+        scores = masked(scores, causal_mask(query.shape[-2], key.shape[-2], query.device))
     elif attn_mask is not None:
         if groups > 1 and attn_mask.ndim > 2:
             heads = attn_mask.shape[-3]
@@ -139,7 +140,7 @@ def multi_head_attention_forward(
         nothing = _C.full((batch, num_heads, 1, width // num_heads), 0.0, k.dtype, k.device)
         k, v, extra = _C.concat([k, nothing], 2), _C.concat([v, nothing], 2), extra + 1
     if is_causal and attn_mask is None:
-        hidden = _C.logical_not(_causal(length, key.shape[0], query.device))
+        hidden = _C.logical_not(causal_mask(length, key.shape[0], query.device))
         attn_mask = hidden
     mask = _merge_masks(attn_mask, key_padding_mask, batch, num_heads, length, k.shape[2] - extra, q.dtype)
     if mask is not None and extra:

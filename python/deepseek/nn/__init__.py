@@ -1,7 +1,10 @@
 """Modules: layers, containers, losses, initialisers and utilities, under torch.nn's names."""
 
 from .. import functional
-from . import init
+from . import init, utils
+from .attention import (
+    MultiheadAttention, Transformer, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
+)  # fmt: skip
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .hooks import (
@@ -17,4 +20,5 @@ from .normalization import (
     RMSNorm, SyncBatchNorm,
 )  # fmt: skip
 from .parameter import Buffer, Parameter
+from .rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
 from .simple import *  # noqa: F403
