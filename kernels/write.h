@@ -5,6 +5,20 @@
 
 namespace ds::kernels {
 
+// Complex numbers have no order.
+template <class T>
+concept Ordered = requires(T a, T b) {
+  static_cast<bool>(a < b);
+};
+template <class T>
+constexpr bool can(Write how) {
+  return Ordered<T> || (how != Write::max && how != Write::min);
+}
+template <class T>
+constexpr bool can(Scan how) {
+  return how == Scan::logsumexp ? scalar::Float<T> : Ordered<T> || (how != Scan::max && how != Scan::min);
+}
+
 template <Write how, class T>
 DS_HD T write_step(T old, T x) {
   if constexpr (how == Write::assign) return x;

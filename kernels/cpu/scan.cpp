@@ -72,7 +72,7 @@ void scan(Context& ctx, Scan how, DType type, void* out, int64_t* at, const void
     constexpr Scan k = decltype(kind)::value;
     visit(type, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      if constexpr (k == Scan::logsumexp && !scalar::Float<Compute<T>>) {
+      if constexpr (!can<Compute<T>>(k)) {
         not_supported("scan", type);
       } else {
         auto* x = static_cast<const T*>(in);
@@ -91,22 +91,26 @@ void sort(Context& ctx, DType type, bool descending, void* out, int64_t* at, con
   if (lines * n == 0) return;
   visit(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using K = Keyed<Compute<T>>;
-    auto* x = static_cast<const T*>(in);
-    auto* y = static_cast<T*>(out);
-    auto* room = static_cast<K*>(ctx.scratch(static_cast<size_t>(tasks * 2 * n) * sizeof(K)));
-    for_tasks(ctx, tasks, [&](int64_t t) {
-      K* line = room + t * 2 * n;
-      for (int64_t l = t; l < lines; l += tasks) {
-        int64_t first = l / inner * n * inner + l % inner;
-        for (int64_t i = 0; i < n; ++i) line[i] = {load(x[first + i * inner]), i};
-        const K* sorted = merge_sort(line, line + n, n, descending);
-        for (int64_t i = 0; i < n; ++i) {
-          y[first + i * inner] = store<T>(sorted[i].key);
-          at[first + i * inner] = sorted[i].at;
+    if constexpr (!Ordered<Compute<T>>) {
+      not_supported("sort", type);
+    } else {
+      using K = Keyed<Compute<T>>;
+      auto* x = static_cast<const T*>(in);
+      auto* y = static_cast<T*>(out);
+      auto* room = static_cast<K*>(ctx.scratch(static_cast<size_t>(tasks * 2 * n) * sizeof(K)));
+      for_tasks(ctx, tasks, [&](int64_t t) {
+        K* line = room + t * 2 * n;
+        for (int64_t l = t; l < lines; l += tasks) {
+          int64_t first = l / inner * n * inner + l % inner;
+          for (int64_t i = 0; i < n; ++i) line[i] = {load(x[first + i * inner]), i};
+          const K* sorted = merge_sort(line, line + n, n, descending);
+          for (int64_t i = 0; i < n; ++i) {
+            y[first + i * inner] = store<T>(sorted[i].key);
+            at[first + i * inner] = sorted[i].at;
+          }
         }
-      }
-    });
+      });
+    }
   });
 }
 

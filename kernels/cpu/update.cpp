@@ -38,21 +38,25 @@ void index_update(Context& ctx, Write how, DType type, void* out, const void* in
   visit_write(how, [&](auto kind) {
     visit(type, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      auto* from = static_cast<const T*>(in);
-      auto* to = static_cast<T*>(out);
-      ctx.parallel_for(tasks, grain, [&](int64_t first, int64_t last) {
-        for (int64_t t = first; t < last; ++t) {
-          int64_t o = t / blocks, begin = t % blocks * kColumns, end = std::min(inner, begin + kColumns);
-          for (int64_t i = 0; i < count; ++i) {
-            int64_t row = (o * count + i) * inner;
-            for (int64_t j = begin; j < end; ++j) {
-              int64_t at = each ? index[row + j] : index[i];
-              T& y = to[(o * size + (at < 0 ? at + size : at)) * inner + j];
-              y = store<T>(write_step<decltype(kind)::value>(load(y), load(from[row + j])));
+      if constexpr (!can<Compute<T>>(decltype(kind)::value)) {
+        not_supported("index_update", type);
+      } else {
+        auto* from = static_cast<const T*>(in);
+        auto* to = static_cast<T*>(out);
+        ctx.parallel_for(tasks, grain, [&](int64_t first, int64_t last) {
+          for (int64_t t = first; t < last; ++t) {
+            int64_t o = t / blocks, begin = t % blocks * kColumns, end = std::min(inner, begin + kColumns);
+            for (int64_t i = 0; i < count; ++i) {
+              int64_t row = (o * count + i) * inner;
+              for (int64_t j = begin; j < end; ++j) {
+                int64_t at = each ? index[row + j] : index[i];
+                T& y = to[(o * size + (at < 0 ? at + size : at)) * inner + j];
+                y = store<T>(write_step<decltype(kind)::value>(load(y), load(from[row + j])));
+              }
             }
           }
-        }
-      });
+        });
+      }
     });
   });
 }

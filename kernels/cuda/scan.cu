@@ -57,7 +57,7 @@ void scan(Context& ctx, Scan how, DType type, void* out, int64_t* at, const void
     constexpr Scan k = decltype(kind)::value;
     visit(type, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      if constexpr (k == Scan::logsumexp && !scalar::Float<Compute<T>>) {
+      if constexpr (!can<Compute<T>>(k)) {
         not_supported("scan", type);
       } else {
         int64_t lines = outer * inner;
@@ -72,9 +72,13 @@ void sort(Context& ctx, DType type, bool descending, void* out, int64_t* at, con
           int64_t inner) {
   visit(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    int64_t total = outer * n * inner;
-    launch(ctx, sort_elements<T>, Grid{ceil_div(total, kBlock)}, kBlock, 0, static_cast<T*>(out), at,
-           static_cast<const T*>(in), total, n, inner, descending);
+    if constexpr (!Ordered<Compute<T>>) {
+      not_supported("sort", type);
+    } else {
+      int64_t total = outer * n * inner;
+      launch(ctx, sort_elements<T>, Grid{ceil_div(total, kBlock)}, kBlock, 0, static_cast<T*>(out), at,
+             static_cast<const T*>(in), total, n, inner, descending);
+    }
   });
 }
 

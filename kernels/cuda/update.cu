@@ -28,9 +28,13 @@ void index_update(Context& ctx, Write how, DType type, void* out, const void* in
   visit_write(how, [&](auto kind) {
     visit(type, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      int64_t columns = outer * inner;
-      launch(ctx, update_columns<decltype(kind)::value, T>, Grid{ceil_div(columns, 64)}, 64, 0, static_cast<T*>(out),
-             static_cast<const T*>(in), index, each, columns, size, count, inner);
+      if constexpr (!can<Compute<T>>(decltype(kind)::value)) {
+        not_supported("index_update", type);
+      } else {
+        int64_t columns = outer * inner;
+        launch(ctx, update_columns<decltype(kind)::value, T>, Grid{ceil_div(columns, 64)}, 64, 0, static_cast<T*>(out),
+               static_cast<const T*>(in), index, each, columns, size, count, inner);
+      }
     });
   });
 }

@@ -7,6 +7,7 @@ TEST(CudaUpdate, EveryWriteHasTheCpusBits) {
   for (DType type : kAllTypes)
     for (Write how : {Write::assign, Write::add, Write::mul, Write::max, Write::min})
       for (bool each : {false, true}) {
+        if (is_complex(type) && (how == Write::max || how == Write::min)) continue;
         constexpr int64_t outer = 2, size = 5, count = 7, inner = 3;
         Array x = random_array(type, outer * size * inner, 1), v = random_array(type, outer * count * inner, 2);
         std::mt19937 rng(3);
@@ -28,7 +29,7 @@ TEST(CudaScan, EveryScanAndSortHasTheCpusBits) {
       auto total = static_cast<size_t>(outer * n * inner);
       for (Scan how : {Scan::sum, Scan::prod, Scan::max, Scan::min, Scan::logsumexp}) {
         bool floating = is_floating(type), ranks = how == Scan::max || how == Scan::min;
-        if (how == Scan::logsumexp && !floating) continue;
+        if ((how == Scan::logsumexp && !floating) || (ranks && is_complex(type))) continue;
         expect_same_bits(name_of(type), [&](const Table& t, Context& ctx) {
           std::vector<Array> out{Array(type, total), Array(DType::i64, total)};
           auto* at = static_cast<int64_t*>(out[1].data());
@@ -37,11 +38,13 @@ TEST(CudaScan, EveryScanAndSortHasTheCpusBits) {
         });
       }
       for (bool descending : {false, true})
-        expect_same_bits(name_of(type), [&](const Table& t, Context& ctx) {
-          std::vector<Array> out{Array(type, total), Array(DType::i64, total)};
-          t.sort(ctx, type, descending, out[0].data(), static_cast<int64_t*>(out[1].data()), x.data(), outer, n, inner);
-          return out;
-        });
+        if (!is_complex(type))
+          expect_same_bits(name_of(type), [&](const Table& t, Context& ctx) {
+            std::vector<Array> out{Array(type, total), Array(DType::i64, total)};
+            t.sort(ctx, type, descending, out[0].data(), static_cast<int64_t*>(out[1].data()), x.data(), outer, n,
+                   inner);
+            return out;
+          });
     }
 }
 
