@@ -1,0 +1,74 @@
+"""Tensors from PyTorch and to it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .. import _C
+
+Tensor = _C.Tensor
+
+
+def from_torch(t: Any, share: bool = False) -> Tensor:
+    """The values of a torch tensor, with gradients off; over its memory if `share`."""
+    import torch
+
+    t = t.detach().resolve_conj() if t.is_complex() else t.detach()
+    t = t.to("cpu")
+    if t.dtype == torch.bfloat16:
+        return _C.cast(_C.from_array(t.float().numpy()), _C.bfloat16)
+    out = _C.from_array(t.contiguous().numpy())
+    return out if share else _C.clone(out)
+
+
+def to_torch(x: Tensor) -> Any:
+    """A torch tensor with the values of x, in memory of its own."""
+    import torch
+
+    out = torch.from_numpy(_C.numpy(_C.detach(x), True).copy())
+    return out.to(torch.bfloat16) if x.dtype == _C.bfloat16 else out
+
+
+def dtype_of(t: Any) -> Any:
+    """Our dtype for a torch.dtype."""
+    name = str(t).removeprefix("torch.")
+    dtype = getattr(_C, name, None)
+    if dtype is None:
+        raise _C.Error(f"[convert] there is no dtype {name}")
+    return dtype
+
+
+def to_pytorch(model: Any) -> dict[str, Any]:
+    """The state_dict of `model` (or a dict of tensors) as PyTorch's load_state_dict takes it. Tied weights stay tied."""
+    state: Mapping[str, Tensor] = model if isinstance(model, Mapping) else model.state_dict()
+    done: dict[int, Any] = {}
+    for v in state.values():
+        if id(v) not in done:
+            done[id(v)] = to_torch(v)
+    return {k: done[id(v)] for k, v in state.items()}
+
+
+def load_pytorch(model: Any, state: Mapping[str, Any]) -> Any:
+    """Loads a PyTorch state_dict into a model that was converted from the same architecture."""
+    import torch
+
+    return model.load_state_dict({k: from_torch(v) if isinstance(v, torch.Tensor) else v for k, v in state.items()})
+
+
+@contextlib.contextmanager
+def unwrapped(module: Any) -> Iterator[Any]:
+    """The module within DataParallel, DistributedDataParallel, FSDP and torch.compile wrappers, its parameters whole."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            kind = type(module).__name__
+            if kind == "FullyShardedDataParallel":
+                stack.enter_context(type(module).summon_full_params(module, writeback=False))
+            if kind in ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel"):
+                module = module.module
+            elif kind == "OptimizedModule":
+                module = module._orig_mod
+            else:
+                break
+        yield module
