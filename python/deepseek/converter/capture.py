@@ -106,6 +106,8 @@ class _Reader:
         args = tuple(self.value(a) for a in n.args)
         kwargs = {k: self.value(v) for k, v in n.kwargs.items() if k not in _ELSEWHERE}
         op = self.op(n.target)
+        if op == "add_.Tensor" and "num_batches_tracked" in getattr(n.args[0], "name", ""):
+            op, args = "count_batches.default", (*args, True)  # an evaluation counts none
         return Node(n.name, op, args, kwargs, path, self.follows(op, args, path))
 
     def follows(self, op: str, args: tuple[Any, ...], path: str) -> bool:

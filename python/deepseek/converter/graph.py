@@ -39,7 +39,8 @@ class Graph:
         """Drops the ops whose results nobody uses and that write nothing."""
         used, kept = set(refs(self.output)), []
         for node in reversed(self.nodes):
-            if node.name in used or node.op.startswith("sub:") or node.op.partition(".")[0].endswith("_"):
+            base = node.op.partition(".")[0]
+            if node.name in used or node.op.startswith("sub:") or base.endswith("_") or base == "count_batches":
                 used.update(refs([node.args, node.kwargs]))
                 kept.append(node)
         self.nodes = kept[::-1]

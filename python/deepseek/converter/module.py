@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _C
-from ._module import Module, Parameter
+from ..nn import Module, Parameter
 from .capture import Captured, leaves, named
 from .graph import compiled
 from .state import from_torch
