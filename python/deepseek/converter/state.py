@@ -42,7 +42,7 @@ def dtype_of(t: Any) -> Any:
 
 def to_pytorch(model: Any) -> dict[str, Any]:
     """The state_dict of `model` (or a dict of tensors) as PyTorch's load_state_dict takes it. Tied weights stay tied."""
-    state: Mapping[str, Tensor] = model if isinstance(model, Mapping) else model.state_dict()
+    state: Mapping[str, Tensor] = model if isinstance(model, Mapping) else model.state_dict(keep_vars=True)
     done: dict[int, Any] = {}
     for v in state.values():
         if id(v) not in done:

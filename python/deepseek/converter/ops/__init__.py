@@ -39,7 +39,7 @@ def same(names: str, *homes: Any) -> None:
     """Ops that are ours under the same name (or `theirs=ours`), with the same arguments."""
     for name in names.split():
         theirs, _, ours = name.partition("=")
-        f = next((f for home in homes if (f := getattr(home, ours or theirs, None)) is not None), None)
+        f = next((f for home in homes if callable(f := getattr(home, ours or theirs, None))), None)
         if f is not None:
             TABLE[theirs] = f
 
@@ -90,7 +90,7 @@ same("""
     select_scatter slice_scatter diagonal_scatter cumsum cumprod cummax cummin logcumsumexp diff sort argsort msort topk
     kthvalue median nanmedian mode quantile searchsorted bucketize bincount histc unique unique_consecutive isin
     randn rand randperm randn_like rand_like bernoulli full_like zeros_like ones_like empty_like=zeros_like
-    """, deepseek)  # fmt: skip
+    """, deepseek, _C.Tensor)  # fmt: skip
 same("""
     hardtanh hardswish hardsigmoid selu celu gelu silu mish softplus softsign leaky_relu glu relu6
     log_sigmoid=logsigmoid hardshrink softshrink tanhshrink threshold rrelu
