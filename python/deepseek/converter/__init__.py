@@ -103,7 +103,7 @@ def _compare(module: Any, model: ConvertedModule, args: Any, kwargs: Any, report
             m.training = mode
     if len(theirs) != len(ours):
         raise ConversionError(f"[from_pytorch] {model.kind} gives {len(ours)} outputs, PyTorch's gives {len(theirs)}")
-    for (name, a), (_, b) in zip(theirs, ours, strict=True):
+    for (name, a), (_, b) in zip(theirs, ours):
         report.outputs.append((name.lstrip("."), *difference(a, b)))
     dtypes = [str(t.dtype).removeprefix("torch.") for _, t in theirs]
     report.checked = True

@@ -167,7 +167,7 @@ def _structure(spec: Any, values: Any) -> Any:
     flat = values if isinstance(values, (list, tuple)) else [values]
     marks = [torch.empty(0) for _ in flat]
     whole = pytree.tree_unflatten(marks, spec)
-    given = {id(m): v for m, v in zip(marks, flat, strict=True)}
+    given = {id(m): v for m, v in zip(marks, flat)}
 
     def walk(v: Any) -> Any:
         if id(v) in given:
@@ -189,7 +189,7 @@ def _finish(c: Captured, flat: list[tuple[tuple[Any, ...], Any]], dynamic: bool)
 
     given = iter(flat)
     kept_inputs, kept_sources = [], []
-    for name, source in zip(c.graph.inputs, c.sources, strict=True):
+    for name, source in zip(c.graph.inputs, c.sources):
         if source[0] == "input":
             path, value = next(given)
             if not isinstance(value, torch.Tensor):
@@ -277,16 +277,17 @@ def make_fx(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captu
     kept: dict[str, Any] = {}
 
     def run(state_values: list[Any], tensors: list[Any]) -> list[Any]:
-        by_name = dict(zip(own, state_values, strict=True))
+        by_name = dict(zip(own, state_values))
         filled = list(flat_args)
-        for i, t in zip(at, tensors, strict=True):
+        for i, t in zip(at, tensors):
             filled[i] = t
         a, k = pytree.tree_unflatten(filled, spec)
         out = functional_call(module, {n: by_name[alias[n]] for n in state}, a, k)
         out_flat, kept["spec"] = pytree.tree_flatten(out)
         return out_flat
 
-    gm = trace(run)(values, [flat_args[i] for i in at])
+    with torch.backends.mkldnn.flags(enabled=False):  # its fused layers are no ATen ops
+        gm = trace(run)(values, [flat_args[i] for i in at])
     reader = _Reader(module, modes=False)
     graph = reader.graph(gm)
     sources: list[tuple[str, Any]] = [("state", n) for n in own] + [("input", None)] * len(at)

@@ -46,8 +46,7 @@ class Graph:
         self.nodes = kept[::-1]
 
     def walk(self) -> Iterator[Node]:
-        for node in self.nodes:
-            yield node
+        yield from self.nodes
         for g in self.graphs.values():
             yield from g.walk()
 

@@ -106,7 +106,7 @@ class ConvertedModule(Part):
                 raise _C.Error(f"[{self.kind}] {_spelled(path)} was {value!r} when the graph was captured, got {given[path]!r}; convert again with that value")
         shapes = iter(c.shapes)
         values = []
-        for (kind, source), holder in zip(c.sources, state, strict=True):
+        for (kind, source), holder in zip(c.sources, state):
             if kind == "state":
                 values.append(getattr(*holder))
             elif kind == "constant":

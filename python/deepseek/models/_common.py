@@ -41,7 +41,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cache: Cache | None, layer: int, dro
     The cache takes the new keys and values in."""
     if cache is not None:
         if layer < len(cache):
-            k, v = (_C.concat([old, new], 2) for old, new in zip(cache[layer], (k, v), strict=True))
+            k, v = (_C.concat([old, new], 2) for old, new in zip(cache[layer], (k, v)))
             cache[layer] = (k, v)
         else:
             cache.append((k, v))

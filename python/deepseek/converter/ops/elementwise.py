@@ -39,11 +39,13 @@ def prelu(x: Tensor, weight: Tensor) -> Tensor:
     return F.prelu(x, weight) if weight.ndim <= 1 else _C.where(x > 0, x, x * weight)
 
 
-for _name in ("softmax", "log_softmax"):
-    def _soft(x: Tensor, dim: int, dtype: Any = None, _f: Any = getattr(F, _name)) -> Tensor:
-        return _f(x, dim, dtype=dtype if isinstance(dtype, _C.dtype) else None)
 
-    op(_name, f"_{_name}", f"special_{_name}")(_soft)
+def _soft(f: Any) -> Any:
+    return lambda x, dim, dtype=None: f(x, dim, dtype=dtype if isinstance(dtype, _C.dtype) else None)
+
+
+for _name in ("softmax", "log_softmax"):
+    op(_name, f"_{_name}", f"_safe_{_name}", f"special_{_name}")(_soft(getattr(F, _name)))
 
 for _name in ("max", "min"):
     op(f"{_name}.default", f"{_name}.dim", f"{_name}.other", _name)(getattr(deepseek, _name))
@@ -67,8 +69,14 @@ _REDUCTIONS = ("none", "mean", "sum")
 op("cross_entropy_loss")(_cross_entropy)
 op("nll_loss_nd", "nll_loss", "nll_loss2d")(
     lambda x, target, weight=None, reduction=1, ignore=-100: F.nll_loss(x, target, weight, ignore_index=ignore, reduction=_REDUCTIONS[reduction]))
+
+
+def _loss(f: Any) -> Any:
+    return lambda x, y, reduction=1, **k: f(x, y, reduction=_REDUCTIONS[reduction], **k)
+
+
 for _name in ("mse_loss", "l1_loss", "soft_margin_loss", "kl_div"):
-    op(_name)(lambda x, y, reduction=1, _f=getattr(F, _name), **k: _f(x, y, reduction=_REDUCTIONS[reduction], **k))
+    op(_name)(_loss(getattr(F, _name)))
 op("smooth_l1_loss")(lambda x, y, reduction=1, beta=1.0: F.smooth_l1_loss(x, y, reduction=_REDUCTIONS[reduction], beta=beta))
 op("huber_loss")(lambda x, y, reduction=1, delta=1.0: F.huber_loss(x, y, reduction=_REDUCTIONS[reduction], delta=delta))
 op("binary_cross_entropy")(lambda x, y, weight=None, reduction=1: F.binary_cross_entropy(x, y, weight, reduction=_REDUCTIONS[reduction]))

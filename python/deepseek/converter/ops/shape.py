@@ -49,7 +49,7 @@ def index(x: Tensor, indices: list[Any]) -> Tensor:
 def as_strided(x: Tensor, size: Any, stride: Any, offset: Any = None) -> Tensor:
     """By index, over the elements in order: x is taken to be contiguous."""
     at = _C.full((1,) * len(size), float(offset or 0), _C.int64, x.device)
-    for d, (n, s) in enumerate(zip(size, stride, strict=True)):
+    for d, (n, s) in enumerate(zip(size, stride)):
         steps = _C.reshape(_C.arange(0.0, float(n), 1.0, _C.int64, x.device) * s, [-1 if i == d else 1 for i in range(len(size))])
         at = at + steps
     return _C.take(_C.reshape(x, [-1]), at, 0)
