@@ -1,5 +1,6 @@
 #include "python/bind/ops.h"
 
+#include "engine/ops/adamw.h"
 #include "engine/ops/functions.h"
 #include "python/bind/buffer.h"
 
@@ -109,6 +110,14 @@ void bind_layers(nb::module_& m) {
   m.def("scatter_add", [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& s) {
     return scatter_add(x, dim, index, s);
   });
+  m.def(
+      "adamw",
+      [](const Tensor& p, const Tensor& m, const Tensor& v, const Tensor& g, double beta1, double beta2, double eps,
+         double rate, double scale, double decay) {
+        NoGrad no_grad;
+        return append(std::make_unique<AdamWOp>(kernels::AdamW{beta1, beta2, eps, rate, scale, decay}), {p, m, v, g});
+      },
+      "The new (p, m, v): m and v decay towards g and g^2; p * decay - rate * m / (sqrt(v) * scale + eps).");
   m.def("dropout",
         [](const Tensor& x, double p, uint64_t seed, uint64_t offset) { return dropout(x, p, seed, offset); });
 }

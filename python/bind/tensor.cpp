@@ -225,8 +225,7 @@ void assign(TensorObject* o, const Tensor& value, const char* op) {
   }
 }
 
-void flush() {
-  std::vector<Tensor> all;
+void flush(std::vector<Tensor> all) {
   while (waiting_.next != &waiting_) {
     TensorObject* o = waiting_.next;
     unlink(o);

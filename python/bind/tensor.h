@@ -54,8 +54,9 @@ PyObject* wrap_view(TensorObject* base, Tensor t, std::function<Tensor(const Ten
 // shape differs or a leaf that requires a gradient would be written while gradients are on.
 void assign(TensorObject* o, const Tensor& value, const char* op);
 
-// Computes whatever live objects still wait for. Called when much has gathered that nobody looked at.
-void flush();
+// Computes whatever live objects still wait for, and these, in one plan. Called when much has gathered that nobody
+// looked at, and at the end of a training step: what is left waiting would hold the old parameters.
+void flush(std::vector<Tensor> also = {});
 
 // A tensor from any operand Python may give beside one: numbers take on the dtype that promotion gives them.
 // Null when the object is none of these.
