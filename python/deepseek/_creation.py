@@ -117,10 +117,13 @@ def full_like(x: Tensor, fill_value: Any, *, dtype: Any = None, device: str | No
     return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 
 
-def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: str = "cpu", requires_grad: bool = False) -> Tensor:
+def arange(start: Any = None, stop: Any = None, step: Any = 1, *, end: Any = None, dtype: Any = None, device: str = "cpu", requires_grad: bool = False) -> Tensor:
     """start, start + step, ... below stop; integers give int64."""
-    if stop is None:
-        start, stop = 0, start
+    stop = end if stop is None else stop
+    start, stop = (0, start) if stop is None else (0 if start is None else start, stop)
+    start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
+    if step == 0 or (stop - start) * step < 0:
+        raise _C.Error(f"[arange] steps of {step} do not lead from {start} to {stop}")
     whole = all(isinstance(v, int) for v in (start, stop, step))
     t = _C.to_dtype(dtype) if dtype is not None else (_C.int64 if whole else _C.get_default_dtype())
     return _made(_C.arange(float(start), float(stop), float(step), t, device), requires_grad)
@@ -129,6 +132,9 @@ def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, de
 def linspace(start: Any, stop: Any, num: int, *, dtype: Any = None, device: str = "cpu", endpoint: bool = True, requires_grad: bool = False) -> Tensor:
     """`num` evenly spaced numbers from start to stop, which is the last one if `endpoint`."""
     t = _C.to_dtype(dtype) if dtype is not None else _C.get_default_dtype()
+    start, stop = (v.item() if isinstance(v, Tensor) else v for v in (start, stop))
+    if num < 0:
+        raise _C.Error(f"[linspace] the number of steps must not be negative, got {num}")
     gaps = num - 1 if endpoint else num
     i = _C.arange(0.0, float(num), 1.0, _C.float64, device)
     out = i * ((stop - start) / gaps if gaps > 0 else 0.0) + start
@@ -140,6 +146,8 @@ def linspace(start: Any, stop: Any, num: int, *, dtype: Any = None, device: str 
 def eye(n: int, m: int | None = None, *, k: int = 0, dtype: Any = None, device: str = "cpu", requires_grad: bool = False) -> Tensor:
     """Ones on the k-th diagonal of an (n, m) matrix."""
     m = n if m is None else m
+    if n < 0 or m < 0:
+        raise _C.Error(f"[eye] extents must not be negative, got {n} and {m}")
     rows, columns = arange(n, device=device), arange(m, device=device)
     t = _C.to_dtype(dtype) if dtype is not None else _C.get_default_dtype()
     return _made(_C.cast(rows.unsqueeze(1) + k == columns, t), requires_grad)

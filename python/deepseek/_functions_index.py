@@ -51,7 +51,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, and so on."""
     d, at = one_dim("gather", dim, input.ndim), _whole_index("gather", index)
-    if index.dtype not in (_C.int64, _C.int32):
+    if index.dtype not in (_C.int64, _C.int32) and at.numel():
         raise Error(f"[gather] an int64 index is needed, got {index.dtype}")
     if input.ndim == 0 or at.ndim == 0:
         return _C.reshape(_C.gather(input.reshape(-1), 0, at.reshape(-1)), list(at.shape))
@@ -90,12 +90,10 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 @op
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Where elements are not 0: int64 (count, rank), or a vector for each dimension."""
-    import numpy as np
-
-    at = np.argwhere(to_host(input))
     if as_tuple:
-        return tuple(from_host(c.astype(np.int64)) for c in np.atleast_1d(to_host(input)).nonzero())
-    return from_host(at.astype(np.int64))
+        at = _C.nonzero(input.reshape(1) if input.ndim == 0 else input)
+        return tuple(_C.squeeze(_C.slice(at, 1, i, i + 1, 1), 1) for i in range(at.shape[1]))
+    return _C.nonzero(input)
 
 
 @op
@@ -166,24 +164,13 @@ def _scatter(name: str, c: Callable[..., Tensor], input: Tensor, dim: int, index
     return out
 
 
-def _host_scatter(x: Tensor, d: int, at: Tensor, src: Tensor) -> Tensor:
-    import numpy as np
-
-    def put(a: Any, b: Any) -> Any:
-        np.put_along_axis(a, to_host(at), b, d)
-        return a
-
-    zero = as_operand(0, x)
-    return on_host(put, [x, src], lambda g: (_host_scatter(g, d, at, _C.broadcast_to(cast_to(zero, g.dtype), at.shape)), _C.gather(g, d, at)))
-
-
 @op(in_place=True)
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """input with element index[i][j] of column j set to src[i][j], and so on; reduce "add" or "multiply" combines."""
     src = value if src is None else src
     if reduce is not None:
         return scatter_reduce(input, dim, index, _source("scatter", input, index, src), {"add": "sum", "multiply": "prod"}[reduce])
-    return _scatter("scatter", getattr(_C, "scatter", _host_scatter), input, dim, index, src)
+    return _scatter("scatter", _C.scatter, input, dim, index, src)
 
 
 @op(in_place=True)
@@ -222,7 +209,7 @@ def _spread_index(at: Tensor, d: int, like: Tensor) -> Tensor:
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """input with alpha * slice i of source added to its slice index[i]."""
     x, d, at, s = _slices("index_add", input, dim, index, source)
-    out = _C.scatter_add(x, d, _spread_index(at, d, s), s if alpha == 1 else s * alpha) if s.numel() else x
+    out = _C.index_add(x, d, at, s if alpha == 1 else s * alpha) if s.numel() else x
     return _C.reshape(out, list(input.shape))
 
 
@@ -230,7 +217,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """input with its slice index[i] replaced by slice i of source."""
     x, d, at, s = _slices("index_copy", input, dim, index, source)
-    return _C.reshape(scatter(x, d, _spread_index(at, d, s), s), list(input.shape))
+    return _C.reshape(_C.index_copy(x, d, at, s) if s.numel() else x, list(input.shape))
 
 
 @op(in_place=True)
@@ -241,8 +228,11 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         raise Error(f"[index_fill] a number is needed as the value, got a tensor of shape {v.shape}")
     d, at = one_dim("index_fill", dim, input.ndim), _whole_index("index_fill", index).reshape(-1)
     x = input.reshape(1) if input.ndim == 0 else input
-    shape = (*x.shape[:d], at.shape[0], *x.shape[d + 1 :])
-    return index_copy(x, d, at, _C.broadcast_to(cast_to(v, x.dtype), shape)).reshape(input.shape)
+    if x.shape[d] == 0 or at.numel() == 0:
+        return _C.clone(input)
+    hit = _C.index_copy(_C.full((x.shape[d],), 0.0, _C.bool, x.device), 0, at, _C.full(at.shape, 1.0, _C.bool, x.device))
+    hit = _C.reshape(hit, [-1 if k == d else 1 for k in range(x.ndim)])
+    return _C.reshape(_C.where(hit, cast_to(v, x.dtype), x), list(input.shape))
 
 
 @op(in_place=True)
@@ -305,17 +295,9 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 # ---- running results
 
 
-def _scan(x: Tensor, d: int, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Doubles the reach of each element until it is everything before it."""
-    n, reach = x.shape[d], 1
-    while reach < n:
-        head, tail = _C.slice(x, d, 0, reach, 1), _C.slice(x, d, reach, n, 1)
-        x = _C.concat([head, combine(_C.slice(x, d, 0, n - reach, 1), tail)], d)
-        reach *= 2
-    return x
+def _running(name: str, whole: bool) -> Any:
+    c = getattr(_C, name)
 
-
-def _running(name: str, c: Any, combine: Callable[[Tensor, Tensor], Tensor], whole: bool) -> Any:
     def f(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
         x = cast_to(input, dtype)
         if whole and kind(x.dtype) < 2 and dtype is None:
@@ -325,15 +307,13 @@ def _running(name: str, c: Any, combine: Callable[[Tensor, Tensor], Tensor], who
         d = one_dim(name, dim, x.ndim)
         if x.ndim == 0 or x.numel() == 0:
             return _C.clone(x)
-        return cast_to(c(x, d) if c else _scan(x, d, combine), x.dtype)
+        return cast_to(c(x, d), x.dtype)
 
     f.__name__ = f.__qualname__ = name
     return op(f, in_place=True)
 
 
-cumsum = _running("cumsum", getattr(_C, "cumsum", None), _C.add, True)
-cumprod = _running("cumprod", getattr(_C, "cumprod", None), _C.mul, True)
-logcumsumexp = _running("logcumsumexp", getattr(_C, "logcumsumexp", None), lambda a, b: TABLE["logaddexp"](a, b), False)
+cumsum, cumprod, logcumsumexp = _running("cumsum", True), _running("cumprod", True), _running("logcumsumexp", False)
 
 
 def _ranked(name: str, x: Tensor, d: int, at: Any) -> Any:
@@ -342,25 +322,21 @@ def _ranked(name: str, x: Tensor, d: int, at: Any) -> Any:
     return _values_indices[name](_C.gather(x, d, i), i)
 
 
-def _running_extreme(name: str, better: str) -> None:
-    def f(input: Tensor, dim: int) -> Any:
-        import numpy as np
+def _running_extreme(name: str) -> None:
+    c = getattr(_C, name)
 
+    def f(input: Tensor, dim: int) -> Any:
         d = one_dim(name, dim, input.ndim)
         if input.ndim == 0 or input.numel() == 0:
             return _values_indices[name](_C.clone(input), _C.full(input.shape, 0.0, _C.int64, input.device))
-        a = to_host(input)
-        best = getattr(np, better).accumulate(a, axis=d)
-        here = (a == best) | (a != a)
-        at = np.where(here, np.arange(a.shape[d]).reshape([-1 if k == d else 1 for k in range(a.ndim)]), 0)
-        return _ranked(name, input, d, np.maximum.accumulate(at, axis=d).astype(np.int64))
+        return _values_indices[name](*c(input, d))
 
     f.__name__ = f.__qualname__ = name
     op(f)
 
 
-_running_extreme("cummax", "maximum")
-_running_extreme("cummin", "minimum")
+_running_extreme("cummax")
+_running_extreme("cummin")
 
 
 @op
@@ -369,6 +345,8 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     d = one_dim("diff", dim, input.ndim)
     if input.ndim == 0:
         raise Error("[diff] at least one dimension is needed")
+    if n == 0:
+        return _C.clone(input)
     if n < 0:
         raise Error(f"[diff] n must not be negative, got {n}")
     parts = [p for p in (prepend, input, append) if p is not None]
@@ -385,17 +363,6 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
 # ---- order
 
 
-def _order(x: Tensor, d: int, descending: bool, stable: bool = True) -> Any:
-    """Positions that sort along d; NaN is the greatest."""
-    import numpy as np
-
-    a = to_host(x)
-    if not descending:
-        return np.argsort(a, axis=d, kind="stable")
-    back = np.flip(np.argsort(np.flip(a, d), axis=d, kind="stable"), d)
-    return a.shape[d] - 1 - back
-
-
 def _sortable(name: str, x: Tensor) -> None:
     if kind(x.dtype) == 3:
         raise Error(f"[{name}] complex numbers have no order")
@@ -408,7 +375,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     d = one_dim("sort", dim, input.ndim)
     if input.ndim == 0:
         return _values_indices["sort"](_C.clone(input), _C.full((), 0.0, _C.int64, input.device))
-    return _ranked("sort", input, d, _order(input, d, descending))
+    return _values_indices["sort"](*_C.sort(input, d, descending))
 
 
 @op
@@ -430,7 +397,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
         return _values_indices["topk"](_C.clone(input), _C.full((), 0.0, _C.int64, input.device))
     if not 0 <= k <= input.shape[d]:
         raise Error(f"[topk] k = {k} is outside dimension {d} of extent {input.shape[d]}")
-    return _ranked("topk", input, d, _order(input, d, largest).take(range(k), axis=d))
+    return _values_indices["topk"](*_C.topk(input, k, d, largest))
 
 
 def _kth(name: str, x: Tensor, k: Callable[[Any], Any], dim: int, keepdim: bool) -> Any:
@@ -443,7 +410,7 @@ def _kth(name: str, x: Tensor, k: Callable[[Any], Any], dim: int, keepdim: bool)
         return _values_indices[name](_C.clone(x), _C.full((), 0.0, _C.int64, x.device))
     if x.shape[d] == 0:
         raise IndexError(f"[{name}] dimension {d} of {x.shape} has no elements")
-    order = _order(x, d, False)
+    order = to_host(_C.argsort(x, d, False))
     at = np.take_along_axis(order, k(np.take_along_axis(to_host(x), order, d)), d)
     out = _ranked(name, x, d, at.astype(np.int64))
     return out if keepdim else type(out)(*(_C.squeeze(t, d) for t in out))

@@ -17,9 +17,9 @@ def _named(name: str, f: Callable[..., Any], **options: Any) -> Any:
     return op(f, **options)
 
 
-def _unary(name: str, *names: str, compute: Callable[[Tensor], Tensor] | None = None) -> None:
+def _unary(name: str, *names: str) -> None:
     """A function of floating numbers: integers are cast to the default dtype."""
-    c: Any = getattr(_C, name, None) or compute
+    c: Any = getattr(_C, name)
 
     def f(input: Any) -> Tensor:
         try:
@@ -33,40 +33,14 @@ def _unary(name: str, *names: str, compute: Callable[[Tensor], Tensor] | None = 
     _named(name, f, names=names, in_place=True)
 
 
-def _host(name: str, slope: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    def f(x: Tensor) -> Tensor:
-        if kind(x.dtype) < 2:
-            raise Error(f"[{name}] a floating dtype is needed, got {x.dtype}")
-        import numpy as np
-
-        with np.errstate(all="ignore"):
-            return cast_to(on_host(getattr(np, name), [x], lambda g: (g * slope(x),)), x.dtype)
-
-    return f
-
-
-for _n in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "erf"):
+for _n in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "erf", "erfc", "erfinv", "exp2",
+           "expm1", "log1p", "log2", "log10", "reciprocal", "lgamma", "digamma", "i0"):  # fmt: skip
     _unary(_n)
+for _n in ("sin", "cos", "tan"):
+    for _h in ("", "h"):
+        if f"a{_n}{_h}" in dir(_C):
+            _unary(f"a{_n}{_h}", f"arc{_n}{_h}")
 _unary("sigmoid", "expit")
-_unary("log1p", compute=_host("log1p", lambda x: 1 / (1 + x)))
-_unary("expm1", compute=_host("expm1", lambda x: _C.exp(x)))
-_unary("exp2", compute=lambda x: _C.exp(x * math.log(2)))
-_unary("log2", compute=_host("log2", lambda x: 1 / (x * math.log(2))))
-_unary("log10", compute=_host("log10", lambda x: 1 / (x * math.log(10))))
-_unary("tan", compute=lambda x: _C.sin(x) / _C.cos(x))
-_unary("asin", "arcsin", compute=_host("arcsin", lambda x: _C.rsqrt(1 - x * x)))
-_unary("acos", "arccos", compute=_host("arccos", lambda x: -_C.rsqrt(1 - x * x)))
-_unary("atan", "arctan", compute=_host("arctan", lambda x: 1 / (1 + x * x)))
-_unary("sinh", compute=_host("sinh", lambda x: TABLE["cosh"](x)))
-_unary("cosh", compute=_host("cosh", lambda x: TABLE["sinh"](x)))
-_unary("asinh", "arcsinh", compute=_host("arcsinh", lambda x: _C.rsqrt(1 + x * x)))
-_unary("acosh", "arccosh", compute=_host("arccosh", lambda x: _C.rsqrt(x * x - 1)))
-_unary("atanh", "arctanh", compute=_host("arctanh", lambda x: 1 / (1 - x * x)))
-_unary("reciprocal", compute=lambda x: 1 / x)
-_unary("erfc", compute=lambda x: 1 - _C.erf(x))
-for _n, _names in {"erfinv": (), "lgamma": (), "digamma": (), "i0": (), "i0e": (), "i1": (), "i1e": ()}.items():
-    if hasattr(_C, _n):
-        _unary(_n, *_names)
 
 
 @op(in_place=True, names=("absolute",))
@@ -110,7 +84,7 @@ def _rounded(name: str, c: Callable[[Tensor], Tensor]) -> None:
 
 _rounded("floor", _C.floor)
 _rounded("ceil", _C.ceil)
-_rounded("trunc", getattr(_C, "trunc", lambda x: _C.where(x < 0, _C.ceil(x), _C.floor(x))))
+_rounded("trunc", _C.trunc)
 
 
 @op(in_place=True)
@@ -131,27 +105,17 @@ def frac(input: Tensor) -> Tensor:
     return input - TABLE["trunc"](input)
 
 
-@op
-def isnan(input: Tensor) -> Tensor:
-    return input != input
+def _asked(name: str) -> None:
+    c = getattr(_C, name)
+
+    def f(input: Tensor) -> Tensor:
+        return c(input)
+
+    _named(name, f)
 
 
-@op
-def isinf(input: Tensor) -> Tensor:
-    if kind(input.dtype) < 2:
-        return _C.full(input.shape, 0.0, _C.bool, input.device)
-    if kind(input.dtype) == 3:
-        return isinf(TABLE["real"](input)) | isinf(TABLE["imag"](input))
-    return _C.abs(input) == math.inf
-
-
-@op
-def isfinite(input: Tensor) -> Tensor:
-    if kind(input.dtype) < 2:
-        return _C.full(input.shape, 1.0, _C.bool, input.device)
-    if kind(input.dtype) == 3:
-        return isfinite(TABLE["real"](input)) & isfinite(TABLE["imag"](input))
-    return _C.less(_C.abs(input), as_operand(math.inf, input))
+for _n in ("isnan", "isinf", "isfinite"):
+    _asked(_n)
 
 
 @op
@@ -166,9 +130,7 @@ def isneginf(input: Tensor) -> Tensor:
 
 @op
 def signbit(input: Tensor) -> Tensor:
-    if kind(input.dtype) < 2:
-        return input < 0 if input.dtype != _C.bool else input ^ input
-    return (input < 0) | ((input == 0) & (1 / input < 0))
+    return input ^ input if input.dtype == _C.bool else _C.signbit(input)
 
 
 # ---- two operands
@@ -233,23 +195,13 @@ def true_divide(input: Any, other: Any) -> Tensor:
     return div(input, other)
 
 
-def _c_floor_divide(a: Tensor, b: Tensor) -> Tensor:
-    if kind(a.dtype) == 2:
-        return _C.floor(a / b)
-    q = _C.div(a, b)
-    return _C.where((q * b != a) & ((a < 0) != (b < 0)), q - 1, q)
-
-
-_floor_divide = getattr(_C, "floor_divide", _c_floor_divide)
-
-
 @op(in_place=True)
 def floor_divide(input: Any, other: Any) -> Tensor:
     """The quotient rounded down, as Python's //."""
     a, b = common(operands(input, other))
     if kind(a.dtype) in (0, 3):
         raise Error(f"[floor_divide] real numbers are needed, got {a.dtype}")
-    return _floor_divide(a, b)
+    return _C.floor_divide(a, b)
 
 
 @op(in_place=True)
@@ -258,9 +210,7 @@ def remainder(input: Any, other: Any) -> Tensor:
     a, b = common(operands(input, other))
     if kind(a.dtype) in (0, 3):
         raise Error(f"[remainder] real numbers are needed, got {a.dtype}")
-    if hasattr(_C, "remainder"):
-        return _C.remainder(a, b)
-    return a - _C.detach(_floor_divide(a, b)) * b if kind(a.dtype) < 2 else a - _C.floor(a / b) * b
+    return _C.remainder(a, b)
 
 
 @op(in_place=True)
@@ -269,7 +219,7 @@ def fmod(input: Any, other: Any) -> Tensor:
     a, b = common(operands(input, other))
     if kind(a.dtype) in (0, 3):
         raise Error(f"[fmod] real numbers are needed, got {a.dtype}")
-    return _C.fmod(a, b) if hasattr(_C, "fmod") else a - div(a, b, rounding_mode="trunc") * b
+    return _C.fmod(a, b)
 
 
 @op(in_place=True)
@@ -324,7 +274,7 @@ def _extreme(name: str, c: Callable[[Tensor, Tensor], Tensor]) -> None:
     def f(input: Any, other: Any) -> Tensor:
         a, b = common(operands(input, other))
         if a.dtype == _C.bool:
-            return _C.logical_or(a, b) if name == "maximum" else _C.logical_and(a, b)
+            return _C.logical_or(a, b) if name in ("maximum", "fmax") else _C.logical_and(a, b)
         if kind(a.dtype) == 3:
             raise Error(f"[{name}] complex numbers have no order")
         return c(a, b)
@@ -337,18 +287,8 @@ _extreme("minimum", _C.minimum)
 maximum, minimum = TABLE["maximum"], TABLE["minimum"]
 
 
-@op
-def fmax(input: Any, other: Any) -> Tensor:
-    """The greater one; NaN only where both are."""
-    a, b = common(operands(input, other))
-    return maximum(_C.where(a != a, b, a), _C.where(b != b, a, b)) if kind(a.dtype) == 2 else maximum(a, b)
-
-
-@op
-def fmin(input: Any, other: Any) -> Tensor:
-    """The lesser one; NaN only where both are."""
-    a, b = common(operands(input, other))
-    return minimum(_C.where(a != a, b, a), _C.where(b != b, a, b)) if kind(a.dtype) == 2 else minimum(a, b)
+_extreme("fmax", _C.fmax)
+_extreme("fmin", _C.fmin)
 
 
 # ---- logic and bits
@@ -383,27 +323,23 @@ for _n in ("logical_not", "logical_and", "logical_or", "logical_xor"):
     setattr(Tensor, _n + "_", lambda self, *o, _f=TABLE[_n], _n=_n: (_C.assign(self, _f(self, *o), _n + "_"), self)[1])
 
 
-def _bits(name: str, c: Any, of_bool: Callable[..., Tensor] | None, host: str, *names: str) -> None:
+def _bits(name: str, c: Any, of_bool: Callable[..., Tensor] | None = None) -> None:
     def f(input: Any, other: Any) -> Tensor:
         a, b = common(operands(input, other))
         if a.dtype == _C.bool and of_bool is not None:
             return of_bool(a, b)
         if kind(a.dtype) != 1:
             raise Error(f"[{name}] integers are needed, got {a.dtype}")
-        if c is not None:
-            return c(a, b)
-        import numpy as np
+        return c(a, b)
 
-        return on_host(getattr(np, host), [a, b])
-
-    _named(name, f, names=names, in_place=True)
+    _named(name, f, in_place=True)
 
 
-_bits("bitwise_and", getattr(_C, "bitwise_and", None), _C.logical_and, "bitwise_and")
-_bits("bitwise_or", getattr(_C, "bitwise_or", None), _C.logical_or, "bitwise_or")
-_bits("bitwise_xor", getattr(_C, "bitwise_xor", None), _C.not_equal, "bitwise_xor")
-_bits("bitwise_left_shift", getattr(_C, "shift_left", None), None, "left_shift")
-_bits("bitwise_right_shift", getattr(_C, "shift_right", None), None, "right_shift")
+_bits("bitwise_and", _C.bitwise_and, _C.logical_and)
+_bits("bitwise_or", _C.bitwise_or, _C.logical_or)
+_bits("bitwise_xor", _C.bitwise_xor, _C.not_equal)
+_bits("bitwise_left_shift", _C.shift_left)
+_bits("bitwise_right_shift", _C.shift_right)
 
 
 @op(in_place=True, names=("bitwise_invert",))
@@ -412,7 +348,7 @@ def bitwise_not(input: Tensor) -> Tensor:
         return _C.logical_not(input)
     if kind(input.dtype) != 1:
         raise Error(f"[bitwise_not] integers are needed, got {input.dtype}")
-    return _C.bitwise_not(input) if hasattr(_C, "bitwise_not") else -1 - input
+    return _C.bitwise_not(input)
 
 
 def _operator(name: str, f: Callable[..., Tensor]) -> None:

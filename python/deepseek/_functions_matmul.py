@@ -100,7 +100,7 @@ def _scaled(name: str, input: Any, product: Tensor, beta: Any, alpha: Any) -> Te
     """beta * input + alpha * product; input counts for nothing where beta is 0."""
     whole = kind(product.dtype) < 2
     for n, v in (("beta", beta), ("alpha", alpha)):
-        if whole and isinstance(v, float) and v != int(v):
+        if whole and isinstance(v, float) and v != int(v) and name == "addmm":
             raise Error(f"[{name}] {n} {v} is no integer, the tensors are {product.dtype}")
     shape = broadcast_shapes(input.shape, product.shape)
     if shape != product.shape:
@@ -152,6 +152,12 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, axes: Any = None) -> Tensor:
         da, db = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
         da, db = ([one_dim("tensordot", d, x.ndim) for d in ([ds] if isinstance(ds, int) else ds)] for x, ds in zip((a, b), dims))
+    if len(da) == len(db):  # an extent of 1 is stretched: the other side is summed
+        for i, j in zip(da, db):
+            if a.shape[i] == 1 != b.shape[j]:
+                b = _C.sum(b, [j], True)
+            elif b.shape[j] == 1 != a.shape[i]:
+                a = _C.sum(a, [i], True)
     if len(da) != len(db) or builtins.any(a.shape[i] != b.shape[j] for i, j in zip(da, db)):
         raise Error(f"[tensordot] dimensions {da} of {a.shape} do not match {db} of {b.shape}")
     ra, rb = [d for d in range(a.ndim) if d not in da], [d for d in range(b.ndim) if d not in db]

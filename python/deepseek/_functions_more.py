@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from . import _C
-from ._functions import TABLE, Error, Tensor, as_operand, broadcast_shapes, cast_to, common, floating, kind, op, operands, result_type
-from ._functions_math import abs, floor_divide, fmod, maximum, minimum
+from ._functions import TABLE, Error, Tensor, as_operand, cast_to, common, floating, kind, op, operands, result_type
+from ._functions_math import abs, maximum, minimum
 
 _where = _C.where
 
@@ -123,7 +123,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
 @op(in_place=True)
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     a, b = common((floating(input), floating(other)))
-    return _C.hypot(a, b) if hasattr(_C, "hypot") else _C.sqrt(a * a + b * b)
+    return _C.hypot(a, b)
 
 
 @op(in_place=True, names=("arctan2",))
@@ -131,16 +131,7 @@ def atan2(input: Any, other: Any) -> Tensor:
     """The angle of the point (other, input), within [-pi, pi]."""
     a, b = operands(input, other)
     a, b = common((floating(a), floating(b)))
-    if hasattr(_C, "atan2"):
-        return _C.atan2(a, b)
-    import numpy as np
-
-    from ._functions import on_host
-
-    square = a * a + b * b
-    shape = broadcast_shapes(a.shape, b.shape)
-    a, b = _C.broadcast_to(a, shape), _C.broadcast_to(b, shape)
-    return on_host(np.arctan2, [a, b], lambda g: (g * b / square, -g * a / square))
+    return _C.atan2(a, b)
 
 
 @op(in_place=True)
@@ -148,18 +139,14 @@ def copysign(input: Any, other: Any) -> Tensor:
     """The magnitude of input with the sign of other."""
     a, b = operands(input, other)
     a, b = common((floating(a), floating(b)))
-    return _where(TABLE["signbit"](a) == TABLE["signbit"](b), a, -a)
+    return _C.copysign(a, b)
 
 
 @op
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """log(exp(input) + exp(other)), without overflow."""
     a, b = common((floating(input), floating(other)))
-    if hasattr(_C, "logaddexp"):
-        return _C.logaddexp(a, b)
-    top = _C.detach(maximum(a, b))
-    top = _where(TABLE["isfinite"](top), top, as_operand(0.0, top))
-    return _C.log(_C.exp(a - top) + _C.exp(b - top)) + top
+    return _C.logaddexp(a, b)
 
 
 @op
@@ -174,8 +161,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
     """input * log(other), and 0 where input is 0 and other is not NaN."""
     a, b = operands(input, other)
     a, b = common((floating(a), floating(b)))
-    nothing = (a == 0) & (b == b)
-    return _where(nothing, as_operand(0.0, a), a * _C.log(_where(nothing, as_operand(1.0, b), b)))
+    return _C.xlogy(a, b)
 
 
 @op
@@ -213,10 +199,7 @@ def rad2deg(input: Tensor) -> Tensor:
 @op(in_place=True)
 def sinc(input: Tensor) -> Tensor:
     """sin(pi x) / (pi x), and 1 at 0."""
-    x = floating(input) * math.pi
-    zero = x == 0
-    x = _where(zero, as_operand(1.0, x), x)
-    return _where(zero, as_operand(1.0, x), _C.sin(x) / x)
+    return _C.sinc(floating(input))
 
 
 @op(in_place=True)
@@ -224,7 +207,8 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), of x kept within [eps, 1 - eps]."""
     x = floating(input)
     if eps is not None:
-        x = clamp(x, eps, 1 - eps)
+        low, high = as_operand(eps, x), as_operand(1 - eps, x)
+        x = _where(x < low, low, _where(x > high, high, x))
     return _C.log(x / (1 - x))
 
 
@@ -248,11 +232,10 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
 
 @op
 def nextafter(input: Tensor, other: Tensor) -> Tensor:
-    import numpy as np
-
-    from ._functions import on_host
-
-    return on_host(np.nextafter, common((input, other)))
+    """The next number of that dtype from input towards other."""
+    a, b = common((input, other))
+    out = _C.nextafter(_C.detach(a), _C.detach(b))
+    return _C.custom([out], [a], lambda g: g)[0] if a.requires_grad and _C.is_grad_enabled() else out
 
 
 @op
@@ -277,12 +260,17 @@ def relu(input: Tensor) -> Tensor:
 
 @op
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    return _C.softmax(floating(cast_to(input, dtype)), dim)
+    return _along(_C.softmax, floating(cast_to(input, dtype)), dim)
 
 
 @op
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    return _C.log_softmax(floating(cast_to(input, dtype)), dim)
+    return _along(_C.log_softmax, floating(cast_to(input, dtype)), dim)
+
+
+def _along(c: Any, x: Tensor, dim: int) -> Tensor:
+    """c along dim; a 0-d tensor is a vector of one."""
+    return c(x, dim) if x.ndim else _C.reshape(c(_C.reshape(x, [1]), dim), [])
 
 
 @op(in_place=True)
@@ -293,5 +281,3 @@ def sgn(input: Tensor) -> Tensor:
     size = abs(input)
     return _where(size == 0, as_operand(0.0, input), input / _where(size == 0, as_operand(1.0, size), size))
 
-
-__all__ = ["allclose", "clamp", "floor_divide", "fmod", "isclose", "where"]

@@ -322,8 +322,9 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 
 @op
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    ds = dims_of("flip", _ints(dims) if dims else None, input.ndim)
+def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
+    given = dims if dims is not None else _ints(axes) if axes else None
+    ds = dims_of("flip", given, input.ndim)
     return _C.flip(input, ds) if ds else _C.clone(input)
 
 

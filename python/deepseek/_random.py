@@ -119,9 +119,9 @@ def bernoulli(p: Any, *, generator: Generator | None = None) -> Any:
     return _C.cast(draw("uniform", p.shape, p.dtype, p.device, generator) < p, p.dtype)
 
 
-def rand_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
-    return rand(x.shape, dtype=dtype or x.dtype, device=x.device, requires_grad=requires_grad)
+def rand_like(x: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+    return rand(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 
 
-def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
-    return randn(x.shape, dtype=dtype or x.dtype, device=x.device, requires_grad=requires_grad)
+def randn_like(x: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+    return randn(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)

@@ -235,7 +235,7 @@ Tensor.permute = lambda self, *dims: _C.view_permute(self, _ints(dims))
 Tensor.transpose = lambda self, dim0, dim1: _C.view_transpose(self, dim0, dim1)
 Tensor.swapaxes = Tensor.transpose
 Tensor.flatten = lambda self, start_dim=0, end_dim=-1: _C.view_flatten(self, start_dim, end_dim)
-Tensor.squeeze = lambda self, dim=None: _C.view_squeeze(self, None if dim is None else [dim] if isinstance(dim, int) else list(dim))
+Tensor.squeeze = lambda self, dim=None: _C.view_squeeze(self, None if dim is None or self.ndim == 0 else [dim] if isinstance(dim, int) else list(dim))
 Tensor.unsqueeze = lambda self, dim: _C.view_unsqueeze(self, dim)
 Tensor.expand = lambda self, *sizes: _expand(self, _ints(sizes))
 Tensor.broadcast_to = lambda self, shape: _C.broadcast_to(self, tuple(shape))
