@@ -19,6 +19,7 @@ from ._functions import TABLE as _TABLE
 
 _TABLE["linalg"] = linalg
 globals().update(_TABLE)
+from . import _array_api as array_api
 from . import autograd
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled, vmap
 

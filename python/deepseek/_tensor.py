@@ -115,11 +115,6 @@ def tolist(self: Tensor) -> Any:
 
 
 @method
-def size(self: Tensor, dim: int | None = None) -> Any:
-    return self.shape if dim is None else self.shape[dim]
-
-
-@method
 def dim(self: Tensor) -> int:
     return self.ndim
 
