@@ -191,6 +191,9 @@ void bind_buffers(nb::module_& m) {
     }
     if (t.dtype() == DType::boolean) return nb::cast(t.item<bool>());
     if (t.dtype() == DType::u64) return nb::cast(t.item<uint64_t>());
+    if (t.dtype() == DType::f32) return nb::cast(static_cast<double>(t.item<float>()));
+    if (t.dtype() == DType::f64) return nb::cast(t.item<double>());
+    if (t.dtype() == DType::i64) return nb::cast(t.item<int64_t>());
     if (is_floating(t.dtype())) return nb::cast(cast(t, DType::f64).item<double>());
     return nb::cast(cast(t, DType::i64).item<int64_t>());
   });

@@ -31,6 +31,11 @@ void make_error(nb::module_& m) {
 void bind_runtime(nb::module_& m) {
   m.def("eval", [](std::vector<Tensor> ts) { eval(ts); });
   m.def("flush", [](std::vector<Tensor> ts) { flush(std::move(ts)); });
+  m.def("settle", [](std::vector<nb::object> objects, std::vector<Tensor> values, const char* op) {
+    std::vector<TensorObject*> pointers;
+    for (nb::object& o : objects) pointers.push_back(object_of(o.ptr()));
+    settle(pointers, std::move(values), op);
+  });
   m.def("evaluated", [](const Tensor& t) { return t.evaluated(); });
   m.def("set_num_threads", set_threads);
   m.def("get_num_threads", threads);

@@ -1,5 +1,7 @@
 #include "python/bind/ops.h"
 
+#include <algorithm>
+
 #include "engine/ops/adamw.h"
 #include "engine/ops/functions.h"
 #include "python/bind/buffer.h"
@@ -110,6 +112,17 @@ void bind_layers(nb::module_& m) {
   m.def("scatter_add", [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& s) {
     return scatter_add(x, dim, index, s);
   });
+  m.def(
+      "class_out_of_range",
+      [](const Tensor& index, int64_t classes, int64_t ignored) -> std::optional<int64_t> {
+        bool known = index.evaluated() && index.dtype() == DType::i64 && index.device().kind == DeviceKind::cpu;
+        if (!known || !index.value().contiguous(index.shape())) return std::nullopt;
+        const auto* p = static_cast<const int64_t*>(index.value().data(DType::i64));
+        const auto* end = p + index.numel();
+        p = std::find_if(p, end, [&](int64_t c) { return (c < 0 || c >= classes) && c != ignored; });
+        return p == end ? std::nullopt : std::optional(*p);
+      },
+      "The first index that is no class, among elements that are known already: nothing is computed for this.");
   m.def(
       "adamw",
       [](const Tensor& p, const Tensor& m, const Tensor& v, const Tensor& g, double beta1, double beta2, double eps,

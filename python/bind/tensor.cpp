@@ -236,6 +236,28 @@ void flush(std::vector<Tensor> all) {
   if (!all.empty()) eval(all);
 }
 
+void settle(const std::vector<TensorObject*>& objects, std::vector<Tensor> values, const char* op) {
+  if (objects.size() != values.size()) fail(op, values.size(), " values for ", objects.size(), " parameters");
+  std::vector<TensorObject*> leaves;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    TensorObject* o = objects[i];
+    const Tensor& now = unwrap(o);
+    if (values[i].shape() != now.shape() || o->view || writes_through(now) || !now.requires_grad() || now.node()->op) {
+      assign(o, values[i], op);
+      continue;
+    }
+    if (values[i].dtype() != now.dtype()) values[i] = cast(values[i], now.dtype());
+    forget_leaf(o);
+    o->tensor = values[i];
+    leaves.push_back(o);
+  }
+  flush(std::move(values));
+  for (TensorObject* o : leaves) {
+    require_grad(o, true);
+    ++o->version;
+  }
+}
+
 void set_python_error() {
   try {
     throw;

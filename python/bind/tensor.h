@@ -65,6 +65,10 @@ Tensor operand(PyObject* o, const Tensor& beside);
 // deepseek.Error, what a ds::Error becomes: a RuntimeError, as PyTorch's users expect, and a ValueError.
 PyObject* error_type();
 
+// Like assign() to each, but computed in one plan with all that waits: the old values go while it runs, so that what
+// may work in place does. For the end of a training step, under NoGrad.
+void settle(const std::vector<TensorObject*>& objects, std::vector<Tensor> values, const char* op);
+
 // Translates the C++ exception in flight to a Python one; for slots, which nanobind does not wrap.
 void set_python_error();
 

@@ -42,4 +42,4 @@ def _dtype_named(name):
     return getattr(_C, name)
 
 
-from . import functional, nn  # noqa: E402
+from . import functional, nn, optim  # noqa: E402

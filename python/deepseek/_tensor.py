@@ -236,7 +236,15 @@ Tensor.expand = lambda self, *sizes: _expand(self, _ints(sizes))
 Tensor.broadcast_to = lambda self, shape: _C.broadcast_to(self, tuple(shape))
 Tensor.T = property(lambda self: _C.view_permute(self, list(range(self.ndim))[::-1]))
 Tensor.mT = property(lambda self: _C.view_transpose(self, -2, -1))
-Tensor.data = property(lambda self: self.detach(), lambda self, value: _C.rebind(self, value.detach()))
+Tensor.data = property(lambda self: self.detach(), lambda self, value: _set_data(self, value))
+
+
+def _set_data(x: Tensor, value: Tensor) -> None:
+    """Another value for x, which goes on gathering a gradient if it did."""
+    needs = x.requires_grad
+    _C.rebind(x, value.detach())
+    if needs:
+        _C.require_grad(x, True)
 
 
 def _expand(x: Tensor, sizes: list[int]) -> Tensor:

@@ -34,14 +34,9 @@ def _check_classes(op: str, input: Tensor, target: Tensor) -> None:
 
 def _in_range(op: str, target: Tensor, classes: int, ignore_index: int) -> None:
     """Says so when a target that is already known is none of the classes: the engine would count it as nothing."""
-    if not _C.evaluated(target) or not target.numel():
-        return
-    values = _C.numpy(target, True)
-    if values.min() >= 0 and values.max() < classes:
-        return
-    wrong = values[((values < 0) | (values >= classes)) & (values != ignore_index)]
-    if wrong.size:
-        raise _C.Error(f"[{op}] target {wrong[0]} is out of range for {classes} classes")
+    wrong = _C.class_out_of_range(target, classes, ignore_index)
+    if wrong is not None:
+        raise _C.Error(f"[{op}] target {wrong} is out of range for {classes} classes")
 
 
 def cross_entropy(
@@ -56,7 +51,7 @@ def cross_entropy(
     _check_classes("cross_entropy", input, target)
     rows = _classes_last(input)
     flat = _C.reshape(target if target.dtype == _C.int64 else _C.cast(target, _C.int64), [rows.shape[0]])
-    _in_range("cross_entropy", flat, rows.shape[1], ignore_index)
+    _in_range("cross_entropy", target, rows.shape[1], ignore_index)
     if weight is None and not label_smoothing:
         losses = _C.cross_entropy(rows, flat)  # which gives 0 for classes out of range, such as -100
         if ignore_index >= 0:
@@ -103,7 +98,7 @@ def nll_loss(
     _check_classes("nll_loss", input, target)
     rows = _classes_last(input)
     flat = _C.reshape(_C.cast(target, _C.int64), [rows.shape[0]])
-    _in_range("nll_loss", flat, rows.shape[1], ignore_index)
+    _in_range("nll_loss", target, rows.shape[1], ignore_index)
     known = flat != ignore_index
     safe = _C.where(known, flat, _C.full((), 0.0, _C.int64, flat.device))
     scale = _C.cast(known, rows.dtype)
