@@ -103,7 +103,7 @@ nb::object to_dlpack(nb::handle self) {
   TensorObject* o = object_of(self.ptr());
   if (unwrap(o).requires_grad()) fail("__dlpack__", "the tensor requires a gradient: use detach() first");
   const Value& v = exclusive(o);
-  return as_array<>(nb::borrow(self), o->tensor, v).attr("__dlpack__")();
+  return as_array<>(nb::borrow(self), o->tensor, v);  // a capsule
 }
 
 }  // namespace
@@ -185,7 +185,7 @@ void bind_buffers(nb::module_& m) {
   });
   m.def("item", [](const Tensor& t) -> nb::object {
     if (t.numel() != 1) fail("item", "one element is needed, the tensor is ", t.type());
-        if (is_complex(t.dtype())) {
+    if (is_complex(t.dtype())) {
       auto z = cast(t, DType::c128).item<complex128>();
       return nb::steal(PyComplex_FromDoubles(z.re, z.im));
     }

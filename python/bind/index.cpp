@@ -256,7 +256,11 @@ class AdvancedKey {
     }
     x_ = reshape(x_, shape);
     if (separated_) place_ = 0;
-    for (const Tensor& i : index_) common_ = broadcast_shapes("getitem", common_, i.shape());
+    try {
+      for (const Tensor& i : index_) common_ = broadcast_shapes("getitem", common_, i.shape());
+    } catch (const Error& e) {
+      throw IndexError(e.what());
+    }
     for (int64_t o : others_) rest_.push_back(x_.shape()[static_cast<int>(o)]);
   }
 

@@ -52,7 +52,7 @@ bool dtype_from(nb::handle h, DType& out) {
   if (is(PyFloat_Type)) return out = default_, true;
   if (is(PyBool_Type)) return out = DType::boolean, true;
   if (is(PyLong_Type)) return out = DType::i64, true;
-    if (is(PyComplex_Type)) return out = default_ == DType::f64 ? DType::c128 : DType::c64, true;
+  if (is(PyComplex_Type)) return out = default_ == DType::f64 ? DType::c128 : DType::c64, true;
   if (nb::isinstance<nb::str>(h)) return from_name(nb::cast<std::string>(h), out);
   if (nb::hasattr(h, "name") && nb::hasattr(h, "itemsize"))  // a NumPy dtype
     return from_name(nb::cast<std::string>(nb::str(h.attr("name"))), out);
