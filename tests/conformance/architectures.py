@@ -136,7 +136,7 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "CLIPTextModel": ("ids", _TEXT),
     "Wav2Vec2Model": ("wave", {**_TEXT, "conv_dim": [16, 16], "conv_stride": [5, 2], "conv_kernel": [10, 3], "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2}),
     "HubertModel": ("wave", {**_TEXT, "conv_dim": [16, 16], "conv_stride": [5, 2], "conv_kernel": [10, 3], "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2}),
-    "WhisperModel": ("mel", {**_BART, "num_mel_bins": 16, "max_source_positions": 20, "max_target_positions": 20}),
+    "WhisperModel": ("mel", {**_BART, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1, "num_mel_bins": 16, "max_source_positions": 20, "max_target_positions": 20}),
 }  # fmt: skip
 
 

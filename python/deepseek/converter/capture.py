@@ -14,6 +14,7 @@ from .ops import DROPOUT_ARGUMENT, TRAINING_ARGUMENT
 from .state import dtype_of, from_torch
 
 _ELSEWHERE = ("device", "layout", "memory_format", "pin_memory", "generator", "non_blocking", "requires_grad")
+_PATH = "deepseek_module_path"  # what make_fx's nodes are told of the module they come from
 
 
 @dataclass
@@ -102,12 +103,10 @@ class _Reader:
 
     def node(self, n: Any) -> Node:
         stack = n.meta.get("nn_module_stack") or {}
-        path = _plain_path(list(stack.values())[-1][0]) if stack else ""
+        path = _plain_path(list(stack.values())[-1][0]) if stack else n.meta.get(_PATH, "")
         args = tuple(self.value(a) for a in n.args)
         kwargs = {k: self.value(v) for k, v in n.kwargs.items() if k not in _ELSEWHERE}
         op = self.op(n.target)
-        if op == "add_.Tensor" and "num_batches_tracked" in getattr(n.args[0], "name", ""):
-            op, args = "count_batches.default", (*args, True)  # an evaluation counts none
         return Node(n.name, op, args, kwargs, path, self.follows(op, args, path))
 
     def follows(self, op: str, args: tuple[Any, ...], path: str) -> bool:
@@ -138,11 +137,21 @@ class _Reader:
             elif n.op == "call_function" and "wrap_with_" in str(n.target):
                 self.wrapped(g, n, modules)
             elif n.op == "call_function":
-                g.nodes.append(self.node(n))
+                self.called(g, self.node(n))
             elif n.op == "output":
                 g.output = self.value(n.args[0])
         g.prune()
         return g
+
+    def called(self, g: Graph, node: Node) -> None:
+        """Batches are counted where the normalisation is, if it trains: an evaluation's capture has no counting."""
+        if self.modes and node.op == "add_.Tensor" and "num_batches_tracked" in getattr(node.args[0], "name", ""):
+            return
+        if node.follows and node.op == "batch_norm.default" and isinstance(node.args[3], Ref):
+            count = node.args[3].name.replace("running_mean", "num_batches_tracked")
+            if count in g.inputs and count != node.args[3].name:
+                g.nodes.append(Node(f"{node.name}_count", "count_batches.default", (Ref(count), 1, True), {}, node.path, True))
+        g.nodes.append(node)
 
     def wrapped(self, g: Graph, n: Any, modules: dict[str, str]) -> None:
         at = next(i for i, a in enumerate(n.args) if getattr(a, "name", None) in modules)
@@ -255,6 +264,37 @@ def _state(module: Any) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def _told_paths(module: Any) -> Iterator[None]:
+    """While it traces, make_fx's nodes are told which module they come from."""
+    from torch.fx.experimental import proxy_tensor
+
+    stack = [""]
+
+    def tell() -> None:
+        find = getattr(proxy_tensor, "get_proxy_mode", None) or proxy_tensor._get_current_dispatch_mode
+        for n in reversed(find().tracer.graph.nodes):
+            if _PATH in n.meta:
+                break
+            n.meta[_PATH] = stack[-1]
+
+    def enter(path: str) -> Any:
+        return lambda *_: (tell(), stack.append(path)) and None
+
+    def leave(*_: Any) -> None:
+        tell()
+        stack.pop()
+
+    hooks = []
+    for path, m in module.named_modules():
+        hooks += [m.register_forward_pre_hook(enter(path)), m.register_forward_hook(leave)]
+    try:
+        yield
+    finally:
+        for h in hooks:
+            h.remove()
+
+
 def make_fx(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
     """By running the module on real values: control flow goes the way it goes for these inputs."""
     import torch
@@ -286,7 +326,7 @@ def make_fx(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captu
         out_flat, kept["spec"] = pytree.tree_flatten(out)
         return out_flat
 
-    with torch.backends.mkldnn.flags(enabled=False):  # its fused layers are no ATen ops
+    with torch.backends.mkldnn.flags(enabled=False), _told_paths(module):  # mkldnn's fused layers are no ATen ops
         gm = trace(run)(values, [flat_args[i] for i in at])
     reader = _Reader(module, modes=False)
     graph = reader.graph(gm)

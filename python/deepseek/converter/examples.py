@@ -10,15 +10,13 @@ from .state import to_torch
 
 
 def _tensor(v: Any) -> Any:
-    import torch
-
     if isinstance(v, _C.Tensor):
         return to_torch(v)
     if isinstance(v, Mapping):
         return {k: _tensor(x) for k, x in v.items()}
     if isinstance(v, (list, tuple)):
         return type(v)(map(_tensor, v))
-    return torch.from_numpy(v) if type(v).__module__ == "numpy" else v
+    return to_torch(_C.from_array(v)) if type(v).__module__ == "numpy" else v
 
 
 def as_arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

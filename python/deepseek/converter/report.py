@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from .. import _C
 from .capture import Captured
 from .graph import Output
 from .ops import find
+from .state import from_torch
 
 
 class ConversionError(_C.Error):
@@ -44,12 +46,13 @@ class ConversionReport:
 
 
 def missing_ops(captured: list[Captured]) -> dict[str, dict[str, int]]:
+    """Op -> {module path: how often}; of the graphs of several modes, what is most."""
     out: dict[str, dict[str, int]] = {}
     for c in captured:
-        for node in c.graph.walk():
-            if not node.op.startswith("sub:") and find(node.op) is None:
-                where = out.setdefault(node.op.removesuffix(".default"), {})
-                where[node.path] = where.get(node.path, 0) + 1
+        unknown = Counter((n.op, n.path) for n in c.graph.walk() if not n.op.startswith("sub:") and find(n.op) is None)
+        for (op, path), count in unknown.items():
+            where = out.setdefault(op.removesuffix(".default"), {})
+            where[path] = max(where.get(path, 0), count)
     return out
 
 
@@ -80,9 +83,7 @@ def difference(theirs: Any, ours: Any) -> tuple[float, float]:
     """Largest absolute difference, and relative to the largest magnitude of `theirs`."""
     import numpy as np
 
-    a = theirs.detach().cpu()
-    a = np.asarray(a.float().numpy() if str(a.dtype) in ("torch.bfloat16", "torch.float16") else a.numpy())
-    b = np.asarray(_C.numpy(_C.detach(ours), True))
+    a, b = (_C.numpy(_C.detach(t), True) for t in (from_torch(theirs), ours))
     if a.shape != b.shape:
         raise ConversionError(f"[from_pytorch] an output has shape {b.shape}, PyTorch's {a.shape}")
     if a.size == 0:

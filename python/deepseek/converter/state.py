@@ -11,23 +11,25 @@ from .. import _C
 Tensor = _C.Tensor
 
 
-def from_torch(t: Any, share: bool = False) -> Tensor:
-    """The values of a torch tensor, with gradients off; over its memory if `share`."""
+def from_torch(t: Any) -> Tensor:
+    """A copy of a torch tensor, with gradients off."""
     import torch
 
-    t = t.detach().resolve_conj() if t.is_complex() else t.detach()
-    t = t.to("cpu")
-    if t.dtype == torch.bfloat16:
-        return _C.cast(_C.from_array(t.float().numpy()), _C.bfloat16)
-    out = _C.from_array(t.contiguous().numpy())
-    return out if share else _C.clone(out)
+    t = t.detach().to("cpu").contiguous()
+    if t.dtype == torch.bool:  # older DLPack has none
+        return _C.cast(_C.from_array(t.to(torch.uint8)), _C.bool)
+    return _C.clone(_C.from_array(t.resolve_conj()))
 
 
 def to_torch(x: Tensor) -> Any:
     """A torch tensor with the values of x, in memory of its own."""
     import torch
 
-    out = torch.from_numpy(_C.numpy(_C.detach(x), True).copy())
+    array = _C.numpy(_C.detach(x), True)
+    name = array.dtype.name
+    if not array.size:
+        return torch.empty(array.shape, dtype=getattr(torch, name))
+    out = torch.frombuffer(bytearray(array.tobytes()), dtype=getattr(torch, name)).reshape(array.shape)
     return out.to(torch.bfloat16) if x.dtype == _C.bfloat16 else out
 
 

@@ -50,8 +50,8 @@ for _name in ("softmax", "log_softmax"):
 for _name in ("max", "min"):
     op(f"{_name}.default", f"{_name}.dim", f"{_name}.other", _name)(getattr(deepseek, _name))
 
-op("linalg_vector_norm")(lambda x, ord=2, dim=None, keepdim=False, dtype=None: deepseek.vector_norm(x, ord, dim, keepdim, dtype=dtype))
-op("frobenius_norm")(lambda x, dim=None, keepdim=False: deepseek.vector_norm(x, 2, dim, keepdim))
+op("linalg_vector_norm")(lambda x, ord=2, dim=None, keepdim=False, dtype=None: deepseek.norm(x, ord, dim, keepdim, dtype=dtype))
+op("frobenius_norm")(lambda x, dim=None, keepdim=False: deepseek.norm(x, 2, dim, keepdim))
 op("linalg_norm")(lambda x, ord=None, dim=None, keepdim=False, **_: deepseek.norm(x, "fro" if ord is None else ord, dim, keepdim))
 op("einsum")(lambda equation, operands, **_: deepseek.einsum(equation, *operands))
 op("meshgrid")(lambda xs, indexing="ij": deepseek.meshgrid(*xs, indexing=indexing))

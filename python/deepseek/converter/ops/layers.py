@@ -46,6 +46,15 @@ op("native_group_norm")(lambda x, w, b, n, c, hw, groups, eps: (F.group_norm(x, 
 op("native_dropout")(lambda x, p, training: (F.dropout(x, p, bool(training)), None))
 op("embedding")(lambda w, at, padding=-1, *_: F.embedding(at, w, padding if padding >= 0 else None))
 
+
+
+@op("_weight_norm")
+def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    length = _C.sqrt(_C.sum(v * v, [d for d in range(v.ndim) if d != dim % v.ndim], True))
+    return v * (g / length)
+
+
+op("_weight_norm_interface")(lambda *a: (weight_norm(*a), None))
 for _name in ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_efficient_attention"):
     op(_name)(
         lambda q, k, v, p=0.0, causal=False, attn_mask=None, scale=None: (
