@@ -218,6 +218,10 @@ void assign(TensorObject* o, const Tensor& value, const char* op) {
   if (leaf) fresh = fresh.detach().set_requires_grad(true);
   replace(o, std::move(fresh));
   ++o->version;
+  if (!o->next && !o->tensor.evaluated()) {
+    link(o);
+    count(o->tensor);
+  }
   if (o->view) {
     View& v = *o->view;
     assign(v.base, v.write(unwrap(v.base), o->tensor), op);

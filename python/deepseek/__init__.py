@@ -3,6 +3,8 @@
 Arrays are lazy: an op checks its arguments at once and records; values are computed when something looks at them.
 """
 
+from typing import TYPE_CHECKING
+
 from . import _C
 from ._C import Error, Tensor, dtype, get_default_dtype, get_num_threads, set_default_dtype, set_num_threads
 from ._creation import (
@@ -42,4 +44,23 @@ def _dtype_named(name):
     return getattr(_C, name)
 
 
-from . import functional, nn, optim  # noqa: E402
+from . import functional, nn, optim, amp  # noqa: E402, I001
+from .amp import autocast  # noqa: E402
+
+if TYPE_CHECKING:
+    from . import data, utils
+    from .serialization import load, save
+    from .utils import Trainer, fit
+
+_LAZY = {"data": "", "utils": "", "load": "serialization", "save": "serialization", "Trainer": "utils", "fit": "utils"}
+
+
+def __getattr__(name):
+    """What few programs need is imported when it is first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'deepseek' has no attribute {name!r}")
+    import importlib
+
+    home = importlib.import_module(f"{__name__}.{_LAZY[name] or name}")
+    value = globals()[name] = getattr(home, name) if _LAZY[name] else home
+    return value

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from . import _C
+from ._autocast import autocast_dtype, cast_products
 from ._functions import TABLE, Error, Tensor, broadcast_shapes, kind, one_dim, op
 
 
@@ -27,6 +28,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """(..., m, k) x (..., k, n); a vector is a row on the left, a column on the right."""
     if input.ndim == 0 or other.ndim == 0:
         raise Error(f"[matmul] 0-d tensors have no matrix product: got {input.shape} x {other.shape}")
+    if autocast_dtype[0] is not None:
+        input, other = cast_products(input, other)
     _one_dtype("matmul", input, other)
     k = other.shape[-2 if other.ndim > 1 else 0]
     if input.shape[-1] != k:

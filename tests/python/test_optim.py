@@ -148,7 +148,7 @@ def test_groups_and_errors():
 
 
 def test_a_step_is_one_plan():
-    model = ds.nn.Sequential(ds.nn.Linear(8, 16), ds.nn.ReLU(), ds.nn.Linear(16, 4))
+    model = ds.nn.Sequential(ds.nn.Linear(8, 16), ds.nn.BatchNorm1d(16), ds.nn.ReLU(), ds.nn.Linear(16, 4))
     x, y = ds.tensor(r(5, 8)), ds.tensor(np.array([0, 1, 2, 3, 0]))
     for make in (lambda p: optim.AdamW(p), lambda p: optim.SGD(p, 0.1, momentum=0.9)):
         o = make(model.parameters())
@@ -159,6 +159,7 @@ def test_a_step_is_one_plan():
             loss.backward()
             ds.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             o.step()
+            assert ds._C.evaluated(model[1].running_mean) and ds._C.evaluated(model[1].num_batches_tracked)
             loss.item()
             after = ds._C.executor_stats()
             assert after["evaluations"] - before["evaluations"] == 1

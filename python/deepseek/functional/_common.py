@@ -5,28 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable, Sequence
 
 from .. import _C
+from .._autocast import autocast_dtype, cast_precise, cast_products  # noqa: F401
 
 Tensor = _C.Tensor
-
-# What ds.autocast asks of matrix products: the dtype to cast their inputs to, or None. Set by amp.py.
-autocast_dtype: list[Any] = [None]
-
-
-def cast_products(*xs: Tensor | None) -> tuple[Any, ...]:
-    """The inputs of a matrix product or convolution as autocast wants them."""
-    t = autocast_dtype[0]
-    if t is None:
-        return xs
-    return tuple(x if x is None or not x.dtype.is_floating_point or x.dtype == t else _C.cast(x, t) for x in xs)
-
-
-def cast_precise(*xs: Tensor | None) -> tuple[Any, ...]:
-    """The inputs of a reduction or a loss: float32 under autocast."""
-    if autocast_dtype[0] is None:
-        return xs
-    t = autocast_dtype[0]
-    return tuple(_C.cast(x, _C.float32) if x is not None and x.dtype == t else x for x in xs)
-
 
 def like(x: Tensor, value: float) -> Tensor:
     """A scalar of x's dtype and device."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from typing import Any, Callable
 
@@ -20,9 +19,11 @@ class _Loss(Module):
 
 def _loss(name: str, function: Callable[..., Any], inputs: int = 2, buffers: tuple[str, ...] = (), order: tuple[str, ...] | None = None) -> type:
     """A layer of a loss function: everything but its first `inputs` arguments goes to the constructor, in torch.nn's order."""
-    parameters = list(inspect.signature(function).parameters.values())[inputs:]
-    defaults = {p.name: p.default for p in parameters}
-    names = list(order) if order is not None else [p.name for p in parameters]
+    code = function.__code__
+    parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    with_default = parameters[code.co_argcount - len(function.__defaults__ or ()) : code.co_argcount]
+    defaults = {**dict(zip(with_default, function.__defaults__ or ())), **(function.__kwdefaults__ or {})}
+    names = list(order) if order is not None else list(parameters[inputs:])
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         Module.__init__(self)
