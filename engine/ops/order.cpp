@@ -18,7 +18,7 @@ std::vector<Tensor> apply_all(std::unique_ptr<const Op> op, const Tensor& x) { r
 
 Tensor running(const char* op, Scan how, const Tensor& x, int64_t dim) {
   int d = along(op, dim, x);
-  Tensor wide = is_floating(x.dtype()) ? x : cast(x, DType::i64);
+  Tensor wide = is_floating(x.dtype()) || is_complex(x.dtype()) ? x : cast(x, DType::i64);
   return back(apply1<ScanOp>({as_row(wide)}, how, d), x);
 }
 

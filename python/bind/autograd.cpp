@@ -106,7 +106,10 @@ std::vector<Tensor> grad_of(std::vector<Tensor> outputs, std::vector<Tensor> inp
     bool seeded = i < seeds.size() && seeds[i];
     if (!seeded && outputs[i].numel() != 1)
       fail("grad", "output ", i, ", ", outputs[i].type(), ", needs a grad_output");
-    Tensor term = seeded ? sum(outputs[i] * *seeds[i]) : sum(outputs[i]);
+    Tensor term =
+        !seeded ? sum(outputs[i])
+                : sum(is_complex(outputs[i].dtype()) ? real(outputs[i] * conj(*seeds[i])) : outputs[i] * *seeds[i]);
+    if (total && total.dtype() != term.dtype()) term = cast(term, total.dtype());
     total = total ? total + term : term;
   }
   if (!total) fail("grad", "no output depends on anything that requires a gradient");

@@ -90,7 +90,7 @@ class detect_anomaly(contextlib.ContextDecorator):
         sys.settrace(None)
         grads = _C.grad([output], [x for x, _ in made], [seed], True, False, True)
         after = None
-        for (x, line), g in reversed(list(zip(made, grads))):
+        for (_, line), g in reversed(list(zip(made, grads))):
             if g is None:
                 continue
             if _bad(g):

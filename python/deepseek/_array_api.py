@@ -13,8 +13,33 @@ from typing import Any
 
 from . import _C, _creation, fft  # noqa: F401
 from . import _array_api_linalg as linalg  # noqa: F401
-from ._creation import asarray, empty, empty_like, eye, from_dlpack, full, full_like, linspace, ones, ones_like, zeros, zeros_like  # noqa: F401
-from ._functions import TABLE, Error, Tensor, cast_to, common, dims_of, kind, one_dim, operands, promote_types, result_type  # noqa: F401
+from ._creation import (  # noqa: F401
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from ._functions import (  # noqa: F401
+    TABLE,
+    Error,
+    Tensor,
+    cast_to,
+    common,
+    dims_of,
+    kind,
+    one_dim,
+    operands,
+    promote_types,
+    result_type,
+)
 
 __array_api_version__ = "2024.12"
 e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
@@ -31,9 +56,9 @@ for _theirs, _ours in {
         "less", "less_equal", "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or",
         "logical_xor", "matmul", "maximum", "minimum", "multiply", "negative", "nextafter", "not_equal", "positive",
         "pow", "reciprocal", "remainder", "round", "signbit", "sin", "sinh", "square", "sqrt", "subtract", "tan",
-        "tanh", "trunc", "tril", "triu", "finfo", "iinfo", "tile", "stack", "moveaxis", "broadcast_shapes",
+        "tanh", "trunc", "finfo", "iinfo", "tile", "stack", "moveaxis", "broadcast_shapes",
     )},
-    "bitwise_invert": "bitwise_not", "equal": "eq", "sign": "sgn", "concat": "cat", "take_along_axis": "take_along_dim",
+    "bitwise_invert": "bitwise_not", "equal": "eq", "concat": "cat", "take_along_axis": "take_along_dim",
 }.items():  # fmt: skip
     globals()[_theirs] = TABLE[_ours]
 
@@ -61,6 +86,14 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
     return list(TABLE["meshgrid"](*arrays, indexing=indexing))
 
 
+def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
+    return TABLE["tril"](x, k)
+
+
+def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
+    return TABLE["triu"](x, k)
+
+
 def astype(x: Tensor, dtype: Any, /, *, copy: builtins.bool = True, device: str | None = None) -> Tensor:
     if device is not None:
         x = x.to(device)
@@ -73,7 +106,9 @@ def astype(x: Tensor, dtype: Any, /, *, copy: builtins.bool = True, device: str 
 
 def can_cast(from_: Any, to: Any, /) -> builtins.bool:
     """Whether promotion of the two gives `to`."""
-    a = from_.dtype if isinstance(from_, Tensor) else _C.to_dtype(from_)
+    a, b = from_.dtype if isinstance(from_, Tensor) else _C.to_dtype(from_), _C.to_dtype(to)
+    if kind(a) != kind(b) and (kind(a), kind(b)) != (2, 3):
+        return a == b
     try:
         return promote_types(a, to) == _C.to_dtype(to)
     except Error:
@@ -123,6 +158,10 @@ def __array_namespace_info__() -> _Info:
 
 
 # ---- elements
+
+
+def sign(x: Tensor, /) -> Tensor:
+    return _C.where(x != x, x, TABLE["sgn"](x)) if kind(x.dtype) == 2 else TABLE["sgn"](x)
 
 
 def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:
@@ -224,6 +263,10 @@ def sort(x: Tensor, /, *, axis: int = -1, descending: builtins.bool = False, sta
 
 def argsort(x: Tensor, /, *, axis: int = -1, descending: builtins.bool = False, stable: builtins.bool = True) -> Tensor:
     return TABLE["sort"](x, axis, descending).indices
+
+
+def isin(x1: Any, x2: Any, /, *, invert: builtins.bool = False) -> Tensor:
+    return TABLE["isin"](x1, x2, invert=invert)
 
 
 _All = namedtuple("unique_all_result", "values indices inverse_indices counts")

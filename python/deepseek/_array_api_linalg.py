@@ -6,7 +6,20 @@ from typing import Any
 
 from . import linalg as _ours
 from ._functions import TABLE, Error, Tensor
-from .linalg import det, diagonal, eigh, eigvalsh, inv, matmul, matrix_power, matrix_transpose, outer, qr, slogdet, svdvals  # noqa: F401
+from .linalg import (  # noqa: F401
+    det,
+    diagonal,
+    eigh,
+    eigvalsh,
+    inv,
+    matmul,
+    matrix_power,
+    matrix_transpose,
+    outer,
+    qr,
+    slogdet,
+    svdvals,
+)
 
 
 def cholesky(x: Tensor, /, *, upper: bool = False) -> Tensor:

@@ -73,7 +73,9 @@ def from_numpy(array: Any) -> Tensor:
     return _C.from_array(array)
 
 
-from_dlpack = from_numpy
+def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
+    """Over the memory of anything with __dlpack__."""
+    return asarray(x.detach() if isinstance(x, Tensor) else _C.from_array(x), device=device, copy=copy)
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: str = "cpu", requires_grad: bool = False) -> Tensor:
@@ -126,6 +128,10 @@ def arange(start: Any = None, stop: Any = None, step: Any = 1, *, end: Any = Non
         raise _C.Error(f"[arange] steps of {step} do not lead from {start} to {stop}")
     whole = all(isinstance(v, int) for v in (start, stop, step))
     t = _C.to_dtype(dtype) if dtype is not None else (_C.int64 if whole else _C.get_default_dtype())
+    if not whole and not t.is_floating_point and int(step) != 0:  # of integers: the elements as PyTorch has them
+        count = _C.arange(float(start), float(stop), float(step), _C.float64, device).shape[0]
+        start, step = int(start), int(step)
+        stop = start + count * step
     return _made(_C.arange(float(start), float(stop), float(step), t, device), requires_grad)
 
 
@@ -135,6 +141,8 @@ def linspace(start: Any, stop: Any, num: int, *, dtype: Any = None, device: str 
     start, stop = (v.item() if isinstance(v, Tensor) else v for v in (start, stop))
     if num < 0:
         raise _C.Error(f"[linspace] the number of steps must not be negative, got {num}")
+    if not (t.is_floating_point or t.is_complex):
+        start, stop = int(start), int(stop)
     gaps = num - 1 if endpoint else num
     i = _C.arange(0.0, float(num), 1.0, _C.float64, device)
     out = i * ((stop - start) / gaps if gaps > 0 else 0.0) + start

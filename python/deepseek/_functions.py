@@ -108,7 +108,7 @@ def promote_types(type1: Any, type2: Any) -> Any:
     if ka != kb:
         if {ka, kb} == {2, 3}:
             real, other = (a, b) if ka == 2 else (b, a)
-            return getattr(_C, "complex128") if real == _C.float64 else other
+            return _C.complex128 if real == _C.float64 else other
         return a if ka > kb else b
     if ka == 1:
         if "uint64" in (a.name, b.name) and "int" in (a.name[:3], b.name[:3]):

@@ -10,7 +10,21 @@ from typing import Any
 
 from . import _C
 from ._creation import asarray
-from ._functions import Error, Tensor, TABLE, as_operand, broadcast_shapes, cast_to, common, floating, from_host, kind, on_host, one_dim, op, to_host
+from ._functions import (
+    TABLE,
+    Error,
+    Tensor,
+    as_operand,
+    broadcast_shapes,
+    cast_to,
+    common,
+    floating,
+    from_host,
+    kind,
+    one_dim,
+    op,
+    to_host,
+)
 
 _values_indices = {n: namedtuple(n, "values indices") for n in ("sort", "topk", "kthvalue", "median", "nanmedian", "mode", "cummax", "cummin")}  # type: ignore[misc]
 
@@ -53,6 +67,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     d, at = one_dim("gather", dim, input.ndim), _whole_index("gather", index)
     if index.dtype not in (_C.int64, _C.int32) and at.numel():
         raise Error(f"[gather] an int64 index is needed, got {index.dtype}")
+    if at.numel() == 0:
+        return _C.full(at.shape, 0.0, input.dtype, input.device)
     if input.ndim == 0 or at.ndim == 0:
         return _C.reshape(_C.gather(input.reshape(-1), 0, at.reshape(-1)), list(at.shape))
     x = input

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _C
-from ._functions import TABLE, Error, Tensor, as_operand, cast_to, common, floating, kind, on_host, op, operands
+from ._functions import TABLE, Error, Tensor, as_operand, common, floating, kind, on_host, op, operands
 
 pi = math.pi
 
@@ -26,11 +26,32 @@ def _unary(name: str, *names: str) -> None:
             return c(input)
         except (TypeError, Error):
             x = floating(input)
-            if x is input:
-                raise
-            return c(x)
+            if x is not input:
+                return c(x)
+            if kind(x.dtype) == 3 and name in _COMPLEX:
+                return _complex_function(name, x)
+            raise
 
     _named(name, f, names=names, in_place=True)
+
+
+# What the engine has for real numbers only: NumPy's functions of complex ones, with their slopes.
+_COMPLEX: dict[str, Callable[[Tensor], Tensor]] = {
+    "log1p": lambda z: 1 / (1 + z), "expm1": lambda z: _C.exp(z), "exp2": lambda z: _C.exp(z * math.log(2)) * math.log(2),
+    "log2": lambda z: 1 / (z * math.log(2)), "log10": lambda z: 1 / (z * math.log(10)),
+    "tan": lambda z: 1 / (_C.cos(z) * _C.cos(z)), "sinh": lambda z: TABLE["cosh"](z), "cosh": lambda z: TABLE["sinh"](z),
+    "tanh": lambda z: 1 / (TABLE["cosh"](z) * TABLE["cosh"](z)), "asin": lambda z: 1 / _C.sqrt(1 - z * z),
+    "acos": lambda z: -1 / _C.sqrt(1 - z * z), "atan": lambda z: 1 / (1 + z * z), "asinh": lambda z: 1 / _C.sqrt(1 + z * z),
+    "acosh": lambda z: 1 / (_C.sqrt(z - 1) * _C.sqrt(z + 1)), "atanh": lambda z: 1 / (1 - z * z),
+}  # fmt: skip
+
+
+def _complex_function(name: str, z: Tensor) -> Tensor:
+    import numpy as np
+
+    numpy_name = name if hasattr(np, name) else name.replace("a", "arc", 1)
+    with np.errstate(all="ignore"):
+        return on_host(getattr(np, numpy_name), [z], lambda g: (g * _C.conj(_COMPLEX[name](z)),))
 
 
 for _n in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "erf", "erfc", "erfinv", "exp2",
@@ -90,6 +111,8 @@ _rounded("trunc", _C.trunc)
 @op(in_place=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """To the nearest whole number, or to `decimals` places; halves go to the even one."""
+    if kind(input.dtype) == 3:
+        return TABLE["complex"](*(round(part(input), decimals=decimals) for part in (_C.real, _C.imag)))
     if kind(input.dtype) < 2:
         if input.dtype == _C.bool:
             raise Error("[round] a number is needed, got bool")
@@ -109,7 +132,10 @@ def _asked(name: str) -> None:
     c = getattr(_C, name)
 
     def f(input: Tensor) -> Tensor:
-        return c(input)
+        if kind(input.dtype) != 3:
+            return c(input)
+        re, im = c(_C.real(input)), c(_C.imag(input))
+        return _C.logical_and(re, im) if name == "isfinite" else _C.logical_or(re, im)
 
     _named(name, f)
 

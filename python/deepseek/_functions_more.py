@@ -233,7 +233,7 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
 @op
 def nextafter(input: Tensor, other: Tensor) -> Tensor:
     """The next number of that dtype from input towards other."""
-    a, b = common((input, other))
+    a, b = TABLE["broadcast_tensors"](*common((input, other)))
     out = _C.nextafter(_C.detach(a), _C.detach(b))
     return _C.custom([out], [a], lambda g: g)[0] if a.requires_grad and _C.is_grad_enabled() else out
 

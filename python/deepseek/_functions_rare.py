@@ -9,7 +9,21 @@ from typing import Any
 
 from . import _C
 from ._creation import arange, full, linspace, tensor
-from ._functions import TABLE, Error, Tensor, as_operand, cast_to, dims_of, floating, from_host, kind, one_dim, op, result_type, to_host
+from ._functions import (
+    TABLE,
+    Error,
+    Tensor,
+    as_operand,
+    cast_to,
+    dims_of,
+    floating,
+    from_host,
+    kind,
+    one_dim,
+    op,
+    result_type,
+    to_host,
+)
 from ._functions_matmul import matmul
 from ._functions_reduce import mean, vector_norm
 from ._functions_reduce import sum as _sum
@@ -81,8 +95,8 @@ Tensor.new_tensor = lambda self, data, *, dtype=None, device=None, requires_grad
 
 
 @op(method=False)
-def scalar_tensor(s: Any, *, dtype: Any = None, device: str = "cpu") -> Tensor:
-    return full((), s, dtype=dtype or _C.get_default_dtype(), device=device)
+def scalar_tensor(s: Any, *, dtype: Any = None, device: str = "cpu", requires_grad: bool = False) -> Tensor:
+    return full((), s, dtype=dtype or _C.get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
 @op(method=False)
@@ -157,7 +171,7 @@ def _positive(name: str, v: float) -> float:
 
 
 _filled("uniform_", _uniform)
-_filled("normal_", lambda d, mean=0.0, std=1.0: d("normal") * std + mean)
+_filled("normal_", lambda d, mean=0.0, std=1.0: d("normal") * (_positive("normal_", std) if std else 0.0) + mean)
 _filled("exponential_", lambda d, lambd=1.0: TABLE["log1p"](-d("uniform")) * (-1 / _positive("exponential_", lambd)))
 _filled("cauchy_", lambda d, median=0.0, sigma=1.0: TABLE["tan"]((d("uniform") - 0.5) * math.pi) * _positive("cauchy_", sigma) + median)
 _filled("log_normal_", lambda d, mean=1.0, std=2.0: _C.exp(d("normal") * _positive("log_normal_", std) + mean))
@@ -226,7 +240,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     y = TABLE["conj"](x) if x.is_complex() else x
     out = matmul(x * w if w is not None else x, y.mT)
     out = out / norm if w is not None else out / as_operand(float(norm), out)
-    return out.reshape(()) if input.ndim < 2 else out
+    return out.squeeze()
 
 
 @op
@@ -280,6 +294,7 @@ def _trapezia(y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor:
 def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """Central differences along each dim; spacing: a number, one a dim, or coordinates."""
     dims = dims_of("gradient", dim, input.ndim)
+    spacing = 1 if spacing is None else spacing
     spaces = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(dims)
     if isinstance(spacing, Tensor) and spacing.ndim == 1 and len(dims) > 1 or len(spaces) != len(dims):
         raise Error(f"[gradient] {len(spaces)} spacings do not fit {len(dims)} dims")
@@ -435,7 +450,16 @@ def polygamma(n: int, input: Tensor) -> Tensor:
         n, input = input, n
     if n < 0:
         raise Error(f"[polygamma] n must not be negative, got {n}")
-    return _C.polygamma(n, floating(input))
+    x = floating(input)
+    if n < 2 or x.numel() == 0 or not bool((x < 0).any()):
+        return _C.polygamma(n, x)
+    # Below 0 by the recurrence: one more pole's term for every step up.
+    terms = as_operand(0.0, x)
+    for _ in range(builtins.min(math.ceil(-float(x.detach().min())), 100)):
+        low = x < 0
+        terms = terms + _C.where(low, TABLE["pow"](_C.where(low, x, as_operand(1.0, x)), -n - 1), as_operand(0.0, x))
+        x = _C.where(low, x + 1, x)
+    return _C.polygamma(n, x) + (-1.0) ** (n + 1) * math.factorial(n) * terms
 
 
 @op(in_place=True, names=("multigammaln",))

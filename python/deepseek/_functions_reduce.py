@@ -229,9 +229,18 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False,
         return cast_to(sum(x != 0, dims, keepdim), size.dtype)
     if ord == 1:
         return sum(size, dims, keepdim)
-    total = sum(size * size if ord == 2 else TABLE["pow"](size, float(ord)), dims, keepdim)
+    if ord == 2:
+        total = sum(size * size, dims, keepdim)
+    elif size.requires_grad:  # the subgradient 0 at 0
+        none = size == 0
+        powers = TABLE["pow"](_C.where(none, as_operand(1.0, size), size), float(ord))
+        total = sum(_C.where(none, as_operand(0.0 if ord > 0 else math.inf, size), powers), dims, keepdim)
+    else:
+        total = sum(TABLE["pow"](size, float(ord)), dims, keepdim)
     if ord != 2:
-        return TABLE["pow"](total, 1.0 / ord)
+        zero = total == 0
+        root = TABLE["pow"](_C.where(zero, as_operand(1.0, total), total), 1.0 / ord)
+        return _C.where(zero, as_operand(0.0 if ord > 0 else math.inf, total), root)
     if not total.requires_grad:
         return _C.sqrt(total)
     zero = total == 0  # the subgradient 0 there

@@ -14,6 +14,10 @@ Eigh, Eig = namedtuple("Eigh", "eigenvalues eigenvectors"), namedtuple("Eig", "e
 QR, SVD, LU = namedtuple("QR", "Q R"), namedtuple("SVD", "U S Vh"), namedtuple("LU", "P L U")
 
 
+def filled(shape: Any, value: float, dtype: Any) -> Tensor:
+    return _C.full(tuple(shape), value, dtype, "cpu")
+
+
 def matrices(name: str, A: Tensor) -> None:
     if A.ndim < 2:
         raise Error(f"[{name}] matrices are needed, got a tensor of shape {A.shape}")
@@ -82,7 +86,7 @@ def cholesky(A: Tensor, upper: bool = False) -> Tensor:
 
 
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
-    return namedtuple("cholesky_ex", "L info")(cholesky(A, upper), _C.full(A.shape[:-2], 0.0, _C.int32))
+    return namedtuple("cholesky_ex", "L info")(cholesky(A, upper), filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
@@ -188,11 +192,11 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
         if mode == "complete" and m > n:
             raise Error(f"[qr] the gradient of a complete Q of {A.shape} is not determined: use reduced")
         q, r = qr(A, "reduced")
-        gq = _C.full(q.shape, 0.0, A.dtype) if gq is None else gq
-        gr = _C.full(r.shape, 0.0, A.dtype) if gr is None else gr
+        gq = filled(q.shape, 0.0, A.dtype) if gq is None else gq
+        gr = filled(r.shape, 0.0, A.dtype) if gr is None else gr
         if m >= n:
             return (_qr_back(q, r, gq, gr),)
-        x, y = A[..., :m], A[..., m:]
+        y = A[..., m:]
         gy = gr[..., m:]
         u, gu = r[..., :m], gr[..., :m]
         gx = _qr_back(q, u, gq + matmul(y, adjoint(gy)), gu)
@@ -206,7 +210,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
         return q, r
 
     q, r = on_host(compute, [A], vjp)
-    return QR(_C.full((0,), 0.0, A.dtype) if mode == "r" else q, r)
+    return QR(filled((0,), 0.0, A.dtype) if mode == "r" else q, r)
 
 
 def _qr_back(q: Tensor, r: Tensor, gq: Tensor, gr: Tensor) -> Tensor:
@@ -281,8 +285,8 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     m, n = A.shape[-2:]
     if m < n or tau.shape[-1] > n or tau.ndim != A.ndim - 1:
         raise Error(f"[householder_product] {A.shape} and tau {tau.shape} do not fit")
-    v = TABLE["tril"](A, -1) + eye_like(_C.full((*A.shape[:-2], m, m), 0.0, A.dtype))[..., :n]
-    out = _C.broadcast_to(eye_like(_C.full((m, m), 0.0, A.dtype))[:, :n], A.shape)
+    v = TABLE["tril"](A, -1) + eye_like(filled((*A.shape[:-2], m, m), 0.0, A.dtype))[..., :n]
+    out = _C.broadcast_to(eye_like(filled((m, m), 0.0, A.dtype))[:, :n], A.shape)
     for i in reversed(range(tau.shape[-1])):
         c = v[..., i : i + 1]
         out = out - tau[..., i : i + 1].unsqueeze(-1) * matmul(c, matmul(adjoint(c), out))
@@ -343,7 +347,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
 
 
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
-    return namedtuple("lu_factor_ex", "LU pivots info")(*lu_factor(A, pivot=pivot), _C.full(A.shape[:-2], 0.0, _C.int32))
+    return namedtuple("lu_factor_ex", "LU pivots info")(*lu_factor(A, pivot=pivot), filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
@@ -352,7 +356,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
 
     m, n = LU_data.shape[-2:]
     k = builtins.min(m, n)
-    empty = _C.full((0,), 0.0, LU_data.dtype)
+    empty = filled((0,), 0.0, LU_data.dtype)
     p = low = up = empty
     if unpack_pivots:
 
@@ -368,7 +372,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
         p = cast_to(on_host(permutation, [LU_pivots]), LU_data.dtype)
     if unpack_data:
         left = TABLE["tril"](LU_data[..., :k], -1)
-        low = left + eye_like(_C.full((*LU_data.shape[:-2], m, m), 0.0, LU_data.dtype))[..., :k]
+        low = left + eye_like(filled((*LU_data.shape[:-2], m, m), 0.0, LU_data.dtype))[..., :k]
         up = TABLE["triu"](LU_data[..., :k, :])
     return LU(p, low, up)
 
@@ -376,7 +380,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
 def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """(P, L, U) with A = P L U."""
     p, low, up = lu_unpack(*lu_factor(A, pivot=pivot))
-    return LU(p if pivot else _C.full((0,), 0.0, A.dtype), low, up)
+    return LU(p if pivot else filled((0,), 0.0, A.dtype), low, up)
 
 
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
@@ -405,7 +409,7 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False) -> Any:
 
 
 def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> Any:
-    return namedtuple("ldl_factor_ex", "LD pivots info")(*ldl_factor(A, hermitian=hermitian), _C.full(A.shape[:-2], 0.0, _C.int32))
+    return namedtuple("ldl_factor_ex", "LD pivots info")(*ldl_factor(A, hermitian=hermitian), filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:

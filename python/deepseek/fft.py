@@ -113,7 +113,7 @@ def _c2r(name: str, x: Tensor, n: Any, dim: Any, norm: str | None, forward: bool
     return _scaled(_C.real(_sums(full, [last], sign)), _scale(name, norm, sizes, forward))
 
 
-def _functions(kind_: Callable[..., Tensor], name: str, forward: bool) -> None:
+def _functions(kind_: Callable[..., Tensor], name: str, forward: bool) -> list[Any]:
     """name, name2 and namen."""
 
     def one(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, axis: int | None = None, out: Any = None) -> Tensor:
@@ -126,17 +126,17 @@ def _functions(kind_: Callable[..., Tensor], name: str, forward: bool) -> None:
     def two(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None, *, out: Any = None) -> Tensor:
         return kind_(name + "2", input, s, dim, norm, forward)
 
-    for f, suffix in ((one, ""), (many, "n"), (two, "2")):
+    for f, suffix in ((one, ""), (two, "2"), (many, "n")):
         f.__name__ = f.__qualname__ = name + suffix
-        globals()[name + suffix] = f
+    return [one, two, many]
 
 
-_functions(_c2c, "fft", True)
-_functions(_c2c, "ifft", False)
-_functions(_r2c, "rfft", True)
-_functions(_r2c, "ihfft", False)
-_functions(_c2r, "irfft", False)
-_functions(_c2r, "hfft", True)
+fft, fft2, fftn = _functions(_c2c, "fft", True)
+ifft, ifft2, ifftn = _functions(_c2c, "ifft", False)
+rfft, rfft2, rfftn = _functions(_r2c, "rfft", True)
+ihfft, ihfft2, ihfftn = _functions(_r2c, "ihfft", False)
+irfft, irfft2, irfftn = _functions(_c2r, "irfft", False)
+hfft, hfft2, hfftn = _functions(_c2r, "hfft", True)
 
 
 def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: str = "cpu", requires_grad: bool = False) -> Tensor:

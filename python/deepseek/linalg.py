@@ -12,9 +12,30 @@ from ._functions import TABLE, Error, Tensor, as_operand, broadcast_shapes, cast
 from ._functions_matmul import _one_dtype, matmul, matrix_power, tensordot
 from ._functions_reduce import amax, amin, vector_norm
 from ._linalg_decompose import (
-    adjoint, cholesky, cholesky_ex, eig, eigh, eigvals, eigvalsh, eye_like, householder_product, ldl_factor,
-    ldl_factor_ex, ldl_solve, lu, lu_factor, lu_factor_ex, lu_solve, lu_unpack, matrices, qr, solve_triangular, square,
-    svd, svdvals,
+    adjoint,
+    cholesky,
+    cholesky_ex,
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    eye_like,
+    filled,
+    householder_product,
+    ldl_factor,
+    ldl_factor_ex,
+    ldl_solve,
+    lu,
+    lu_factor,
+    lu_factor_ex,
+    lu_solve,
+    lu_unpack,
+    matrices,
+    qr,
+    solve_triangular,
+    square,
+    svd,
+    svdvals,
 )  # fmt: skip
 
 __all__ = [
@@ -94,7 +115,7 @@ def _solve(a: Tensor, b: Tensor) -> Tensor:
 
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
     x = solve(A, B, left=left)
-    return namedtuple("solve_ex", "result info")(x, _C.full(A.shape[:-2], 0.0, _C.int32))
+    return namedtuple("solve_ex", "result info")(x, filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def inv(A: Tensor) -> Tensor:
@@ -103,7 +124,7 @@ def inv(A: Tensor) -> Tensor:
 
 
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
-    return namedtuple("inv_ex", "inverse info")(inv(A), _C.full(A.shape[:-2], 0.0, _C.int32))
+    return namedtuple("inv_ex", "inverse info")(inv(A), filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def det(A: Tensor) -> Tensor:
@@ -133,7 +154,7 @@ def slogdet(A: Tensor) -> Any:
     square("slogdet", A)
 
     def vjp(gs: Any, gl: Any) -> Any:
-        g = _C.full(A.shape[:-2], 0.0, A.dtype) if gl is None else cast_to(gl, A.dtype)
+        g = filled(A.shape[:-2], 0.0, A.dtype) if gl is None else cast_to(gl, A.dtype)
         if A.is_complex() and gs is not None:
             sign = _C.detach(slogdet(A).sign)
             g = g - cast_to(TABLE["imag"](TABLE["conj"](sign) * gs), A.dtype) * as_operand(-1j, A)
@@ -149,7 +170,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, rtol: Any = N
     matrices("pinv", A)
     rtol = rcond if rtol is None else rtol
     if A.numel() == 0:
-        return _C.full((*A.shape[:-2], A.shape[-1], A.shape[-2]), 0.0, A.dtype)
+        return filled((*A.shape[:-2], A.shape[-1], A.shape[-2]), 0.0, A.dtype)
     limits = _cutoff(A, rtol, atol)
 
     def compute(a: Any) -> Any:
@@ -193,9 +214,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     x = matmul(pinv(A, rtol=rcond), b)
     m, n = A.shape[-2:]
     full = driver != "gelsy" or m > n
-    left = (TABLE["abs"](matmul(A, x) - b) ** 2).sum(-2) if full and m > n and driver != "gelsy" else _C.full((0,), 0.0, A.dtype)
-    s = svdvals(A) if driver in ("gelsd", "gelss") else _C.full((0,), 0.0, A.dtype)
-    rank = on_host(lambda a: np.asarray(np.linalg.matrix_rank(a), dtype=np.int64), [A]) if driver != "gels" else _C.full((0,), 0.0, _C.int64)
+    left = (TABLE["abs"](matmul(A, x) - b) ** 2).sum(-2) if full and m > n and driver != "gelsy" else filled((0,), 0.0, A.dtype)
+    s = svdvals(A) if driver in ("gelsd", "gelss") else filled((0,), 0.0, A.dtype)
+    rank = on_host(lambda a: np.asarray(np.linalg.matrix_rank(a), dtype=np.int64), [A]) if driver != "gels" else filled((0,), 0.0, _C.int64)
     return namedtuple("lstsq", "solution residuals rank singular_values")(x.squeeze(-1) if b is not B else x, left, rank, s)
 
 
@@ -203,7 +224,7 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
     matrices("matrix_rank", A)
     s = TABLE["abs"](eigvalsh(A)) if hermitian else svdvals(A)
     if A.numel() == 0:
-        return _C.full(A.shape[:-2], 0.0, _C.int64)
+        return filled(A.shape[:-2], 0.0, _C.int64)
     limits = [cast_to(asarray(v), s.dtype) for v in _cutoff(A, rtol, tol if atol is None else atol)]
     return _C.sum(s > TABLE["maximum"](limits[1], limits[0] * amax(s, -1, True)), [s.ndim - 1], False)
 
@@ -261,6 +282,8 @@ def matrix_exp(A: Tensor) -> Tensor:
         raise Error(f"[matrix_exp] a floating or complex dtype is needed, got {A.dtype}")
     if A.numel() == 0:
         return A
+    if A.dtype.itemsize // (2 if A.is_complex() else 1) < 8:  # float64 inside: squaring doubles the error
+        return cast_to(matrix_exp(cast_to(A, "complex128" if A.is_complex() else "float64")), A.dtype)
     size = float(np.abs(TABLE["detach"](A).to(A.dtype).numpy()).sum(-2).max())
     squarings = max(0, math.ceil(math.log2(size)) + 1) if size > 0.5 and math.isfinite(size) else 0
     x, identity, degree = A * 0.5**squarings, eye_like(A), 8
@@ -277,10 +300,11 @@ def matrix_exp(A: Tensor) -> Tensor:
 
 def vander(x: Tensor, N: int | None = None) -> Tensor:
     """Powers 0 to N - 1 of x, as columns."""
+    x = x.reshape(1) if x.ndim == 0 else x
     n = x.shape[-1] if N is None else N
     if n <= 1:
         raise Error(f"[vander] N must be greater than 1, got {n}")
-    ones = _C.full((*x.shape, 1), 1.0, x.dtype, x.device)
+    ones = filled((*x.shape, 1), 1.0, x.dtype)
     return TABLE["cumprod"](_C.concat([ones, _C.broadcast_to(x.unsqueeze(-1), (*x.shape, n - 1))], x.ndim), -1)
 
 
@@ -342,9 +366,22 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     return matrix_norm(A, p) * matrix_norm(inv(A), p)
 
 
-for _n in ("det", "slogdet", "pinv", "svd", "qr", "cholesky", "matrix_exp", "inv", "lu_solve", "lu_unpack"):
+for _n in ("det", "slogdet", "pinv", "qr", "cholesky", "matrix_exp", "inv", "lu_unpack"):
     TABLE[_n] = globals()[_n]
     setattr(Tensor, _n, globals()[_n])
+
+
+def _old_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
+    """(U, S, V), as torch.svd has them."""
+    u, s, vh = svd(input, not some)
+    return namedtuple("svd", "U S V")(u, s, adjoint(vh))
+
+
+def _old_lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+    return lu_solve(LU_data, LU_pivots, b)
+
+
+TABLE["svd"], TABLE["lu_solve"] = Tensor.svd, Tensor.lu_solve = _old_svd, _old_lu_solve
 TABLE["inverse"] = Tensor.inverse = inv
 TABLE["pinverse"] = Tensor.pinverse = pinv
 

@@ -13,9 +13,9 @@ __all__ = [
     "round", "sinc", "softmax", "xlog1py", "xlogy",
 ]  # fmt: skip
 
-for _n in ("digamma", "erf", "erfc", "erfinv", "exp2", "expit", "expm1", "i0", "log1p", "log_softmax", "logit",
-           "logsumexp", "multigammaln", "polygamma", "round", "sinc", "softmax", "xlog1py", "xlogy"):  # fmt: skip
-    globals()[_n] = TABLE[_n]
+digamma, erf, erfc, erfinv, exp2, expit, expm1, i0 = (TABLE[n] for n in ("digamma", "erf", "erfc", "erfinv", "exp2", "expit", "expm1", "i0"))
+log1p, log_softmax, logit, logsumexp, multigammaln = (TABLE[n] for n in ("log1p", "log_softmax", "logit", "logsumexp", "multigammaln"))
+polygamma, round, sinc, softmax, xlog1py, xlogy = (TABLE[n] for n in ("polygamma", "round", "sinc", "softmax", "xlog1py", "xlogy"))
 psi, gammaln = TABLE["digamma"], TABLE["lgamma"]
 
 

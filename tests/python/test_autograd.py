@@ -98,7 +98,9 @@ def test_function_of_several():
 
 
 def test_functional():
-    f = lambda x: (x @ x).sum(0)
+    def f(x):
+        return (x @ x).sum(0)
+
     x, v = ds.tensor(A), ds.tensor(A[0])
     j = autograd.functional.jacobian(f, x)
     assert j.shape == (3, 3, 3)

@@ -8,7 +8,7 @@ import deepseek as ds
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 4))
 Y = RNG.normal(size=(3, 4))
-I = RNG.integers(-9, 9, size=(3, 4))
+N = RNG.integers(-9, 9, size=(3, 4))
 J = RNG.integers(1, 5, size=(3, 4))
 
 
@@ -29,13 +29,13 @@ def test_unary_forms(name):
 
 @pytest.mark.parametrize("op", ["//", "%", "**", "&", "|", "^", "<<", ">>"])
 def test_integer_operators(op):
-    right = J if op in ("//", "%", "**", "<<", ">>") else I
-    want = eval(f"a {op} b", {"a": I, "b": right})
-    a, b = ds.tensor(I), ds.tensor(right)
+    right = J if op in ("//", "%", "**", "<<", ">>") else N
+    want = eval(f"a {op} b", {"a": N, "b": right})
+    a, b = ds.tensor(N), ds.tensor(right)
     same(eval(f"a {op} b"), want)
     same(eval(f"a {op} b", {"a": a, "b": right}), want)
-    same(eval(f"a {op} b", {"a": I, "b": b}), want)
-    c = ds.tensor(I)
+    same(eval(f"a {op} b", {"a": N, "b": b}), want)
+    c = ds.tensor(N)
     d = c
     c = eval("__import__('operator').i" + {"//": "floordiv", "%": "mod", "**": "pow", "&": "and", "|": "or", "^": "xor", "<<": "lshift", ">>": "rshift"}[op])(c, b)
     assert c is d
@@ -147,15 +147,15 @@ def test_index_functions():
 
 
 def test_order():
-    t = ds.tensor(I)
+    t = ds.tensor(N)
     s = t.sort(1, descending=True)
-    assert s.values.tolist() == np.sort(I, 1)[:, ::-1].tolist()
-    assert ds.argsort(t, 0).tolist() == np.argsort(I, 0, kind="stable").tolist()
-    assert t.topk(2).values.tolist() == np.sort(I, 1)[:, :-3:-1].tolist()
+    assert s.values.tolist() == np.sort(N, 1)[:, ::-1].tolist()
+    assert ds.argsort(t, 0).tolist() == np.argsort(N, 0, kind="stable").tolist()
+    assert t.topk(2).values.tolist() == np.sort(N, 1)[:, :-3:-1].tolist()
     same(ds.quantile(ds.tensor(X), ds.tensor([0.1, 0.7], dtype=ds.float64), 0, True), np.quantile(X, [0.1, 0.7], 0, keepdims=True))
     assert ds.median(ds.tensor([3.0, float("nan"), 1.0])).isnan()
     values, inverse, counts = ds.unique(t, return_inverse=True, return_counts=True)
-    assert values[inverse].tolist() == I.tolist() and int(counts.sum()) == I.size
+    assert values[inverse].tolist() == N.tolist() and int(counts.sum()) == N.size
     same(ds.cumsum(ds.tensor(X), 1), np.cumsum(X, 1))
     same(ds.cumprod(ds.tensor(X), 0), np.cumprod(X, 0))
     assert ds.searchsorted(ds.tensor([1, 3, 5]), ds.tensor([3, 6]), right=True).tolist() == [2, 3]
@@ -171,7 +171,7 @@ def test_einsum(eq):
 def test_products():
     a, b = ds.tensor(X), ds.tensor(Y)
     same(a @ b.T, X @ Y.T)
-    same(ds.tensor(I) @ ds.tensor(J).T, I @ J.T)
+    same(ds.tensor(N) @ ds.tensor(J).T, N @ J.T)
     same(ds.tensordot(a, b, ([0, 1], [0, 1])), np.tensordot(X, Y))
     same(ds.kron(a, b), np.kron(X, Y))
     same(ds.addmm(ds.ones(3, dtype=ds.float64), a, b.T, beta=2, alpha=0.5), 2 + 0.5 * X @ Y.T)
@@ -194,7 +194,10 @@ def test_gradients():
     x = ds.tensor(X, requires_grad=True)
     (ds.std(x, 1).sum() + x.sort(1).values[:, 0].sum() + ds.cumsum(x, 0)[2].sum() + ds.clamp(x, -0.5, 0.5).sum()).backward()
     step, want = 1e-6, np.zeros_like(X)
-    f = lambda v: v.std(1, ddof=1).sum() + v.min(1).sum() + v.sum() + np.clip(v, -0.5, 0.5).sum()
+
+    def f(v):
+        return v.std(1, ddof=1).sum() + v.min(1).sum() + v.sum() + np.clip(v, -0.5, 0.5).sum()
+
     for i in np.ndindex(X.shape):
         e = np.zeros_like(X)
         e[i] = step
