@@ -109,8 +109,10 @@ struct LonelyCommunicator final : Communicator {
   [[noreturn]] static void refuse() { throw CommError("[lonely] the tests' trainer makes no collective calls"); }
   std::shared_ptr<Buffer> allocate(size_t) override { refuse(); }
   std::unique_ptr<Work> all_reduce_async(void*, size_t, DType, ReduceOp, const Options&) override { refuse(); }
-  void reduce_scatter(void*, const void*, size_t, DType, ReduceOp, const Options&) override { refuse(); }
-  void all_gather(void*, const void*, size_t, DType, const Options&) override { refuse(); }
+  std::unique_ptr<Work> reduce_scatter_async(void*, const void*, size_t, DType, ReduceOp, const Options&) override {
+    refuse();
+  }
+  std::unique_ptr<Work> all_gather_async(void*, const void*, size_t, DType, const Options&) override { refuse(); }
   void broadcast(void*, size_t, DType, int, const Options&) override { refuse(); }
   std::unique_ptr<Work> send_async(const void*, size_t, int, uint32_t) override { refuse(); }
   std::unique_ptr<Work> receive_async(void*, size_t, int, uint32_t) override { refuse(); }
