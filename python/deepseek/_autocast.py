@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import _C
+from ._C import Tensor
 
-Tensor = _C.Tensor
 autocast_dtype: list[Any] = [None]
 
 

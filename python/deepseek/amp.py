@@ -8,8 +8,8 @@ from typing import Any
 
 from . import _C
 from ._autocast import autocast_dtype
+from ._C import Tensor
 
-Tensor = _C.Tensor
 
 class autocast(contextlib.ContextDecorator):
     """Within it linear, matrix products, convolutions and attention compute in `dtype`; normalisations, softmax and

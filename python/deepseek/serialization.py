@@ -12,8 +12,8 @@ from collections import OrderedDict
 from typing import Any, BinaryIO
 
 from . import _C
+from ._C import Tensor
 
-Tensor = _C.Tensor
 _NAMES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8",
     "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL", "complex64": "C64", "complex128": "C128",

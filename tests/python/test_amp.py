@@ -110,7 +110,7 @@ def test_trainer_learns_resumes_and_reports(precision, tmp_path, capsys):
 def test_progress_line():
     stream = io.StringIO()
     bar = ds.utils.Progress(range(4), "epoch 1", stream=stream)
-    for i in bar:
+    for _ in bar:
         bar.set(loss=0.5)
     assert "epoch 1 100% |########################| 4/4" in stream.getvalue() and "loss 0.5" in stream.getvalue()
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from torch_parity import array, check, to_torch, torch
 
 import deepseek as ds
-from torch_parity import array, check, to_torch, torch
 
 F, TF = ds.functional, torch.nn.functional
 

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
+from torch_parity import array, close, to_torch, torch
 
 import deepseek as ds
-from torch_parity import array, close, to_torch, torch
 
 optim = ds.optim
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import bisect
 import itertools
 import os
-from typing import Any, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, Callable
 
 from .. import _C
+from .._C import Tensor
 from .._random import Generator, default_generator, randperm
-
-Tensor = _C.Tensor
 
 
 class Dataset:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from typing import Any, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable
 
 from .. import _C
+from .._C import Tensor
 from .._creation import tensor
 from .._random import Generator, default_generator
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
-
-Tensor = _C.Tensor
 
 
 def default_collate(batch: list[Any]) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from collections.abc import Sequence
+from typing import Any, Callable
 
 from .. import _C
 from .._autocast import autocast_dtype, cast_precise, cast_products  # noqa: F401
+from .._C import Tensor
 
-Tensor = _C.Tensor
 
 def like(x: Tensor, value: float) -> Tensor:
     """A scalar of x's dtype and device."""

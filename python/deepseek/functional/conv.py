@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from .. import _C
 from ._common import Tensor, at, autocast_dtype, cast_products, pair, spatial

@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 from .. import _C
 from .. import functional as F
+from .._C import Tensor
 from ..functional.attention import causal_mask
 from . import init
 from .container import ModuleList
@@ -16,8 +17,6 @@ from .module import Module
 from .normalization import LayerNorm
 from .parameter import Parameter
 from .simple import Dropout
-
-Tensor = _C.Tensor
 
 
 class NonDynamicallyQuantizableLinear(Linear):

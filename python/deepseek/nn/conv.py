@@ -7,13 +7,13 @@ from typing import Any
 
 from .. import _C
 from .. import functional as F
+from .._C import Tensor
 from ..functional._common import pair
 from . import init
 from .linear import new_parameter
 from .module import Module
 from .parameter import Parameter
 
-Tensor = _C.Tensor
 _PAD_MODES = ("zeros", "reflect", "replicate", "circular")
 
 

@@ -6,8 +6,8 @@ import itertools
 from typing import Any, Callable
 
 from .. import _C
+from .._C import Tensor
 
-Tensor = _C.Tensor
 _ids = itertools.count()
 
 

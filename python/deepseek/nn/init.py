@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 from .. import _C
+from .._C import Tensor
 from .._random import Generator, draw
-
-Tensor = _C.Tensor
 
 
 def _write(tensor: Tensor, value: Tensor, op: str) -> Tensor:

@@ -7,11 +7,10 @@ from typing import Any
 
 from .. import _C
 from .. import functional as F
+from .._C import Tensor
 from . import init
 from .module import Module
 from .parameter import Parameter
-
-Tensor = _C.Tensor
 
 
 def new_parameter(*shape: int, dtype: Any = None, device: str | None = None) -> Parameter:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any, Callable
 
-from .. import _C
 from .. import functional as F
 from .module import Module
 
-Tensor = _C.Tensor
 _OLD = ("size_average", "reduce")  # PyTorch's former names of reduction: taken, and translated
 
 

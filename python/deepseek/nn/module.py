@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable
 
 from .. import _C
+from .._C import Tensor
 from . import hooks as _hooks
 from .hooks import BackwardHooks, RemovableHandle
 from .parameter import Buffer, Parameter
 from .state import IncompatibleKeys, load_into
 
-Tensor = _C.Tensor
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 

@@ -6,12 +6,11 @@ from typing import Any
 
 from .. import _C
 from .. import functional as F
+from .._C import Tensor
 from . import init
 from .linear import new_parameter
 from .module import Module
 from .parameter import Parameter
-
-Tensor = _C.Tensor
 
 
 class _Norm(Module):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _C
+from .._C import Tensor
 from .._creation import asarray
-
-Tensor = _C.Tensor
 
 
 class Parameter(Tensor):

@@ -7,12 +7,11 @@ from typing import Any, Callable
 
 from .. import _C
 from .. import functional as F
+from .._C import Tensor
 from . import init
 from .linear import new_parameter
 from .module import Module
 from .utils.rnn import PackedSequence
-
-Tensor = _C.Tensor
 
 
 def _chunks(x: Tensor, n: int) -> list[Tensor]:

@@ -188,9 +188,24 @@ class _Pad(Module):
         return str(self.padding)
 
 
-for _mode, _word in (("constant", "Constant"), ("constant", "Zero"), ("reflect", "Reflection"), ("replicate", "Replication"), ("circular", "Circular")):
-    for _n in (1, 2, 3):
-        _name = f"{_word}Pad{_n}d"
-        globals()[_name] = type(_name, (_Pad,), {"dims": _n, "mode": _mode, "__doc__": f"pad() of mode {_mode!r}.", "__module__": __name__})
+def _pad(name: str, dims: int, mode: str) -> type:
+    return type(name, (_Pad,), {"dims": dims, "mode": mode, "__doc__": f"pad() of mode {mode!r}.", "__module__": __name__})
+
+
+ConstantPad1d = _pad("ConstantPad1d", 1, "constant")
+ConstantPad2d = _pad("ConstantPad2d", 2, "constant")
+ConstantPad3d = _pad("ConstantPad3d", 3, "constant")
+ZeroPad1d = _pad("ZeroPad1d", 1, "constant")
+ZeroPad2d = _pad("ZeroPad2d", 2, "constant")
+ZeroPad3d = _pad("ZeroPad3d", 3, "constant")
+ReflectionPad1d = _pad("ReflectionPad1d", 1, "reflect")
+ReflectionPad2d = _pad("ReflectionPad2d", 2, "reflect")
+ReflectionPad3d = _pad("ReflectionPad3d", 3, "reflect")
+ReplicationPad1d = _pad("ReplicationPad1d", 1, "replicate")
+ReplicationPad2d = _pad("ReplicationPad2d", 2, "replicate")
+ReplicationPad3d = _pad("ReplicationPad3d", 3, "replicate")
+CircularPad1d = _pad("CircularPad1d", 1, "circular")
+CircularPad2d = _pad("CircularPad2d", 2, "circular")
+CircularPad3d = _pad("CircularPad3d", 3, "circular")
 
 __all__ = [n for n, v in list(globals().items()) if isinstance(v, type) and issubclass(v, Module) and not n.startswith("_") and v is not Module]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from typing import Any, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable
 
 from .. import _C
+from .._C import Tensor
 from ..nn.module import Module
-
-Tensor = _C.Tensor
 
 
 class EMA:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from .. import _C
+from .._C import Tensor
 
-Tensor = _C.Tensor
 REQUIRED = object()
 _PASSED_OVER = ("foreach", "fused", "capturable", "differentiable")  # PyTorch's choices of an implementation
 

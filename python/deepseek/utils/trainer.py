@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Iterable
+from collections.abc import Iterable
+from typing import Any, Callable
 
 from .. import _C
+from .._C import Tensor
 from ..amp import GradScaler, autocast
 from ..nn.utils import clip_grad_norm_
 from .history import History
 from .progress import Progress
-
-Tensor = _C.Tensor
 
 
 class Trainer:

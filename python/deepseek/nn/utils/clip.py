@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from ... import _C
-
-Tensor = _C.Tensor
+from ..._C import Tensor
 
 
 def _grads(parameters: Any) -> list[Tensor]:

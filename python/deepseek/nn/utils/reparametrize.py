@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ... import _C
+from ..._C import Tensor
 from ..module import Module
 from ..parameter import Parameter
-
-Tensor = _C.Tensor
 
 
 def _norm_but(x: Tensor, dim: int | None) -> Tensor:

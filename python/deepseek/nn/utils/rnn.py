@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ... import _C
-
-Tensor = _C.Tensor
+from ..._C import Tensor
 
 
 class PackedSequence:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 from ... import _C
-
-Tensor = _C.Tensor
+from ..._C import Tensor
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
