@@ -124,14 +124,15 @@ def arange(start: Any = None, stop: Any = None, step: Any = 1, *, end: Any = Non
     stop = end if stop is None else stop
     start, stop = (0, start) if stop is None else (0 if start is None else start, stop)
     start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
+    if not all(abs(v) < float("inf") for v in (start, stop, step)):
+        raise _C.Error(f"[arange] finite numbers are needed, got {start}, {stop}, {step}")
     if step == 0 or (stop - start) * step < 0:
         raise _C.Error(f"[arange] steps of {step} do not lead from {start} to {stop}")
     whole = all(isinstance(v, int) for v in (start, stop, step))
     t = _C.to_dtype(dtype) if dtype is not None else (_C.int64 if whole else _C.get_default_dtype())
-    if not whole and not t.is_floating_point and int(step) != 0:  # of integers: the elements as PyTorch has them
+    if not whole and not t.is_floating_point:  # as many as the numbers say, of whole steps
         count = _C.arange(float(start), float(stop), float(step), _C.float64, device).shape[0]
-        start, step = int(start), int(step)
-        stop = start + count * step
+        return _C.cast(_C.arange(0.0, float(count), 1.0, _C.int64, device) * int(step) + int(start), t)
     return _made(_C.arange(float(start), float(stop), float(step), t, device), requires_grad)
 
 
@@ -139,6 +140,8 @@ def linspace(start: Any, stop: Any, num: int, *, dtype: Any = None, device: str 
     """`num` evenly spaced numbers from start to stop, which is the last one if `endpoint`."""
     t = _C.to_dtype(dtype) if dtype is not None else _C.get_default_dtype()
     start, stop = (v.item() if isinstance(v, Tensor) else v for v in (start, stop))
+    if not hasattr(num, "__index__"):
+        raise TypeError(f"[linspace] a whole number of steps is needed, got {num!r}")
     if num < 0:
         raise _C.Error(f"[linspace] the number of steps must not be negative, got {num}")
     if not (t.is_floating_point or t.is_complex):

@@ -451,8 +451,10 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     if n < 0:
         raise Error(f"[polygamma] n must not be negative, got {n}")
     x = floating(input)
-    if n < 2 or x.numel() == 0 or not bool((x < 0).any()):
+    if n == 0 or x.numel() == 0 or not bool((x < 0).any()):
         return _C.polygamma(n, x)
+    if x.dtype != _C.float64:
+        return cast_to(polygamma(n, _C.cast(x, _C.float64)), x.dtype)
     # Below 0 by the recurrence: one more pole's term for every step up.
     terms = as_operand(0.0, x)
     for _ in range(builtins.min(math.ceil(-float(x.detach().min())), 100)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections import namedtuple
 from typing import Any
 
@@ -301,7 +302,7 @@ def _lu_host(a: Any, pivot: bool) -> Any:
     import numpy as np
 
     a, (m, n) = a.copy(), a.shape[-2:]
-    k, flat = builtins.min(m, n), a.reshape(-1, m, n)
+    k, flat = builtins.min(m, n), a.reshape(math.prod(a.shape[:-2]), m, n)
     pivots = np.tile(np.arange(1, k + 1, dtype=np.int32), (len(flat), 1))
     for x, p in zip(flat, pivots):
         for i in range(k):
@@ -362,7 +363,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
 
         def permutation(pivots: Any) -> Any:
             rows = []
-            for row in pivots.reshape(-1, pivots.shape[-1]):
+            for row in pivots.reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1]):
                 order = np.arange(m)
                 for i, j in enumerate(row):
                     order[[i, j - 1]] = order[[j - 1, i]]
