@@ -7,8 +7,10 @@ BUILD_PACKAGES=(
   libucx-dev zlib1g-dev dataset-fashion-mnist
   python3-dev python3-venv python3-pip python3-numpy ccache
 )
-TEST_PACKAGES=(libgtest-dev libgmock-dev clang-14 clang-format-14 python3-pytest python3-torch)
-PYTHON_BUILD=(nanobind scikit-build-core)  # from PyPI, into the virtual environment
+TEST_PACKAGES=(libgtest-dev libgmock-dev clang-14 clang-format-14 python3-torch)
+# From PyPI, into the virtual environment; NumPy stays Debian's, as python3-torch needs.
+PYTHON_BUILD=(nanobind scikit-build-core)
+PYTHON_TEST=("${PYTHON_BUILD[@]}" "numpy<2" pytest hypothesis ruff onnx safetensors)
 
 BUILD_DIR=build/release
 VENV=$PWD/build/venv  # the Python package is installed here; it sees Debian's NumPy
@@ -35,13 +37,14 @@ install_packages() {
   "${apt[@]}" install --no-install-recommends "${missing[@]}"
 }
 
-# The virtual environment with what builds the Python package.
+# make_venv NAME...: the virtual environment, with what PyPI has under these names; quick when it is there.
 make_venv() {
-  local stamp=$VENV/.${PYTHON_BUILD[*]// /}
-  [[ -f "$stamp" ]] && return 0
-  say "virtual environment build/venv"
-  python3 -m venv --system-site-packages "$VENV" && "$VENV/bin/pip" install -q --disable-pip-version-check "${PYTHON_BUILD[@]}" &&
-    touch "$stamp"
+  local stamp
+  stamp=$VENV/.$(printf '%s\n' "$@" | cksum | cut -d' ' -f1)
+  [[ -f $stamp ]] && return 0
+  say "virtual environment build/venv: $*"
+  [[ -x $VENV/bin/pip ]] || /usr/bin/python3 -m venv --system-site-packages "$VENV" || return 1
+  "$VENV/bin/pip" install -q --disable-pip-version-check "$@" && touch "$stamp"
 }
 
 # Installs the Python package into the virtual environment, unless nothing it is made of has changed.

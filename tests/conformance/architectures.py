@@ -210,8 +210,9 @@ def _loss(outputs: list[tuple[str, Any]], total: Any) -> Any:
 def check_gradients(module: Any, model: Any, example: Any) -> str:
     """Empty, or what differs. Each parameter's difference is taken relative to its largest gradient, or to a
     thousandth of the model's largest where its own is smaller: noise about zero is no signal."""
-    import deepseek as ds
     import numpy as np
+
+    import deepseek as ds
     from deepseek.converter.capture import without_caches
     from deepseek.converter.report import flat_outputs
 
@@ -238,6 +239,7 @@ def check_gradients(module: Any, model: Any, example: Any) -> str:
 def run_case(case: Case) -> str:
     """Empty when all is well."""
     import torch
+
     from deepseek.converter import from_pytorch
 
     name, make, inputs = case

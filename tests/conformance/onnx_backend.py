@@ -23,8 +23,9 @@ def reason_to_skip(name: str) -> str | None:
 
 def cases() -> dict[str, Any]:
     """Test methods by name, without those of other devices."""
-    import deepseek.onnx
     from onnx.backend.test.runner import Runner
+
+    import deepseek.onnx
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -8,9 +8,10 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
+from onnx import TensorProto, helper, parser
+
 import deepseek as ds
 import deepseek.onnx as ds_onnx
-from onnx import TensorProto, helper, parser
 
 
 def model(text: str) -> onnx.ModelProto:
