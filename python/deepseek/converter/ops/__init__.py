@@ -102,4 +102,8 @@ same("""
     pad im2col=unfold col2im=fold pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle=channel_shuffle
     """, F)  # fmt: skip
 
+for _space in ("fft", "linalg", "special"):  # torch.fft.rfft is fft_rfft
+    _home = getattr(deepseek, _space)
+    TABLE.update({f"{_space}_{_n}": _f for _n in _home.__all__ if callable(_f := getattr(_home, _n))})
+
 from . import elementwise, layers, recurrent, resample, shape  # noqa: E402,F401  fill the rest of the table
