@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/lazy/attributes.h"
 #include "engine/lazy/tensor.h"
 
 namespace ds {
@@ -70,6 +71,8 @@ class Op {
   // False: it cannot, nothing was done; the ops then run one at a time.
   virtual bool eval_with_epilogue(Execution&, const void* /*bias*/, bool /*relu*/) const { return false; }
   virtual Cost cost(std::span<const Type> inputs, std::span<const Type> outputs) const;
+  // What it was made with, besides its inputs.
+  virtual Attributes attributes() const { return {}; }
 };
 
 // Base of every primitive: ties the class to its row.

@@ -12,6 +12,13 @@ class Conv2dOp final : public Primitive<OpKind::Conv2dOp> {
   void eval(Execution& e) const override { eval_with_epilogue(e, nullptr, false); }
   bool eval_with_epilogue(Execution&, const void* bias, bool relu) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+  Attributes attributes() const override {
+    using List = std::vector<int64_t>;
+    return {{"stride", List{o_.stride_h, o_.stride_w}},
+            {"padding", List{o_.pad_h, o_.pad_w}},
+            {"dilation", List{o_.dilation_h, o_.dilation_w}},
+            {"groups", o_.groups}};
+  }
 
  private:
   Conv2dOptions o_;
@@ -43,6 +50,13 @@ class Conv2dGradWeight final : public Primitive<OpKind::Conv2dGradWeight> {  // 
   Shape w_;
 };
 
+inline Attributes attributes_of(const Pool2dOptions& o) {
+  using List = std::vector<int64_t>;
+  return {{"kernel", List{o.kernel_h, o.kernel_w}},
+          {"stride", List{o.stride_h, o.stride_w}},
+          {"padding", List{o.pad_h, o.pad_w}}};
+}
+
 #define DS_POOL_OP(Class)                                                      \
   class Class final : public Primitive<OpKind::Class> {                        \
    public:                                                                     \
@@ -50,6 +64,7 @@ class Conv2dGradWeight final : public Primitive<OpKind::Conv2dGradWeight> {  // 
     std::vector<Type> infer(std::span<const Type> in) const override;          \
     Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override; \
     void eval(Execution&) const override;                                      \
+    Attributes attributes() const override { return attributes_of(o_); }       \
                                                                                \
    private:                                                                    \
     Pool2dOptions o_;                                                          \

@@ -10,6 +10,7 @@ class Full final : public Primitive<OpKind::Full> {
   double value() const { return value_; }
   std::vector<Type> infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;  // one element, repeated by strides of 0
+  Attributes attributes() const override { return {{"value", value_}}; }
 
  private:
   Type type_;
@@ -21,6 +22,7 @@ class Arange final : public Primitive<OpKind::Arange> {
   Arange(Type type, double start, double step) : type_(type), start_(start), step_(step) {}
   std::vector<Type> infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"start", start_}, {"step", step_}}; }
 
  private:
   Type type_;

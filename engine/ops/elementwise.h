@@ -126,6 +126,7 @@ class Cast final : public ElementwiseBase<OpKind::Cast, kernels::Ew::cast_> {
   explicit Cast(DType to) : to_(to) {}
   std::vector<Type> infer(std::span<const Type> in) const override { return {{to_, in[0].shape}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
+  Attributes attributes() const override { return {{"dtype", to_}}; }
 
  private:
   DType to_;

@@ -11,6 +11,7 @@ class TakeOp final
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"dim", int64_t{dim_}}}; }
 
  private:
   int dim_;
@@ -22,6 +23,7 @@ class PutAdd final : public Primitive<OpKind::PutAdd> {  // (y, index) -> zeros 
   std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, shape_}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"shape", to_list(shape_)}, {"dim", int64_t{dim_}}}; }
 
  private:
   Shape shape_;
@@ -34,6 +36,7 @@ class GatherOp final : public Primitive<OpKind::GatherOp> {  // (x, index): inde
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"dim", int64_t{dim_}}}; }
 
  private:
   int dim_;
@@ -45,6 +48,7 @@ class ScatterAdd final : public Primitive<OpKind::ScatterAdd> {  // (y, index) -
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"shape", to_list(shape_)}, {"dim", int64_t{dim_}}}; }
 
  private:
   Shape shape_;

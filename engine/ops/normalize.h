@@ -37,6 +37,7 @@ class LayerNormOp final : public Primitive<OpKind::LayerNormOp> {  // (x, weight
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"eps", eps_}}; }
 
  private:
   double eps_;

@@ -12,8 +12,12 @@ class ReduceOp final : public Primitive<OpKind::ReduceOp> {
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+  Attributes attributes() const override {
+    return {{"how", std::string(kHow[static_cast<int>(how_)])}, {"first", int64_t{first_}}, {"last", int64_t{last_}}};
+  }
 
  private:
+  static constexpr const char* kHow[] = {"sum", "max", "min", "prod", "any", "all"};  // of kernels::Reduce
   kernels::Reduce how_;
   int first_, last_;
 };
@@ -23,6 +27,9 @@ class ArgReduceOp final : public Primitive<OpKind::ArgReduceOp> {
   ArgReduceOp(kernels::ArgReduce how, int dim) : how_(how), dim_(dim) {}
   std::vector<Type> infer(std::span<const Type> in) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override {
+    return {{"how", std::string(how_ == kernels::ArgReduce::argmax ? "argmax" : "argmin")}, {"dim", int64_t{dim_}}};
+  }
 
  private:
   kernels::ArgReduce how_;

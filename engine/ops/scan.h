@@ -12,8 +12,12 @@ class ScanOp final : public Primitive<OpKind::ScanOp> {
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+  Attributes attributes() const override {
+    return {{"how", std::string(kHow[static_cast<int>(how_)])}, {"dim", int64_t{dim_}}};
+  }
 
  private:
+  static constexpr const char* kHow[] = {"sum", "prod", "max", "min", "logsumexp"};  // of kernels::Scan
   kernels::Scan how_;
   int dim_;
 };
@@ -25,6 +29,7 @@ class SortOp final : public Primitive<OpKind::SortOp> {  // x -> values, indices
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+  Attributes attributes() const override { return {{"dim", int64_t{dim_}}, {"descending", int64_t{descending_}}}; }
 
  private:
   int dim_;

@@ -4,19 +4,20 @@
 #include <limits>
 
 namespace ds {
-namespace {
 
-using kernels::Ew;
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-const char* name_of(Ew code) {
+const char* name_of(kernels::Ew code) {
   static constexpr const char* kNames[] = {
 #define DS_EW(name, operands, flops) #name,
 #include "kernels/elementwise.def"
   };
   return kNames[static_cast<int>(code)];
 }
+
+namespace {
+
+using kernels::Ew;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Tensor unary(Ew code, const Tensor& x) { return apply1<SpecialUnary>({x}, code); }
 

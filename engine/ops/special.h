@@ -5,6 +5,8 @@
 
 namespace ds {
 
+const char* name_of(kernels::Ew);  // of its row in kernels/elementwise.def
+
 class SpecialUnary final : public Elementwise {
  public:
   explicit SpecialUnary(kernels::Ew code) : code_(code) {}
@@ -12,6 +14,7 @@ class SpecialUnary final : public Elementwise {
   kernels::Ew code() const final { return code_; }
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
+  Attributes attributes() const override { return {{"function", std::string(name_of(code_))}}; }
 
  private:
   kernels::Ew code_;
@@ -24,6 +27,7 @@ class SpecialBinary final : public Elementwise {
   kernels::Ew code() const final { return code_; }
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
+  Attributes attributes() const override { return {{"function", std::string(name_of(code_))}}; }
 
  private:
   kernels::Ew code_;
@@ -36,6 +40,7 @@ class Bitwise final : public Elementwise {
   kernels::Ew code() const final { return code_; }
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan, TensorSpan, TensorSpan) const override { return {Tensor(), Tensor()}; }
+  Attributes attributes() const override { return {{"function", std::string(name_of(code_))}}; }
 
  private:
   kernels::Ew code_;

@@ -15,6 +15,7 @@ class SliceUpdate final : public Primitive<OpKind::SliceUpdate> {  // (base, val
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"start", box_.start}, {"count", box_.count}, {"step", box_.step}}; }
 
  private:
   Box box_;
@@ -28,8 +29,12 @@ class IndexUpdate final : public Primitive<OpKind::IndexUpdate> {
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override {
+    return {{"how", std::string(kHow[static_cast<int>(how_)])}, {"dim", int64_t{dim_}}};
+  }
 
  private:
+  static constexpr const char* kHow[] = {"assign", "add", "mul", "max", "min"};  // of kernels::Write
   kernels::Write how_;
   int dim_;
 };

@@ -10,6 +10,7 @@ class Reshape final : public Primitive<OpKind::Reshape> {
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;  // copies when the strides do not allow a view
+  Attributes attributes() const override { return {{"shape", to_list(shape_)}}; }
 
  private:
   Shape shape_;
@@ -22,6 +23,7 @@ class Permute final : public Primitive<OpKind::Permute> {
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"dims", dims_}}; }
 
  private:
   std::vector<int64_t> dims_;
@@ -33,6 +35,7 @@ class Broadcast final : public Primitive<OpKind::Broadcast> {
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"shape", to_list(shape_)}}; }
 
  private:
   Shape shape_;
@@ -45,6 +48,9 @@ class Slice final : public Primitive<OpKind::Slice> {
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override {
+    return {{"dim", int64_t{dim_}}, {"start", start_}, {"count", count_}, {"step", step_}};
+  }
 
  private:
   int dim_;
@@ -58,6 +64,9 @@ class SlicePut final : public Primitive<OpKind::SlicePut> {
   std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, shape_}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override {
+    return {{"shape", to_list(shape_)}, {"dim", int64_t{dim_}}, {"start", start_}, {"step", step_}};
+  }
 
  private:
   Shape shape_;
@@ -71,6 +80,7 @@ class Concat final : public Primitive<OpKind::Concat> {
   std::vector<Type> infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override { return {{"dim", int64_t{dim_}}}; }
 
  private:
   int dim_;

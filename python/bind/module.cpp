@@ -3,6 +3,7 @@
 #include "engine/lazy/plan.h"
 #include "python/bind/autograd.h"
 #include "python/bind/buffer.h"
+#include "python/bind/graph.h"
 #include "python/bind/ops.h"
 #include "python/bind/views.h"
 
@@ -85,5 +86,6 @@ NB_MODULE(_C, m) {
   bind_ops(m);
   bind_index_ops(m);
   bind_views(m);
+  bind_graph(m);
   bind_runtime(m);
 }
