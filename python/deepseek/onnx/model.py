@@ -10,6 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from .. import _C
+from ..nn import Module, Parameter
 from . import ops  # noqa: F401  fills the table
 from .table import Context, Entry, call, find
 from .values import CODES, Tensor, code_of, from_numpy, is_float, wrap
@@ -54,7 +55,7 @@ class Node:
         self.body: Graph | None = None  # of a model's function
         self.bodies: dict[Any, Graph] = {}  # of an ONNX function, by the types it was asked for
         self.entry: Entry | None = None
-        function = graph.model.functions.get((self.domain, proto.op_type, proto.overload)) or (
+        function = graph.model.functions.get((self.domain, proto.op_type, getattr(proto, "overload", ""))) or (
             graph.model.functions.get((self.domain, proto.op_type, "")))  # fmt: skip
         if function is not None:
             self.body = Graph.of_function(function, proto, graph.model)
@@ -195,8 +196,9 @@ class Graph:
         scope.update(self.constants)
         for name, value in zip(self.inputs, args):
             scope[name] = value
-        for name in self.inputs[len(args) :]:
-            scope.setdefault(name, None)
+        if self.is_function:
+            for name in self.inputs[len(args) :]:
+                scope.setdefault(name, None)
         for node, dropped in zip(self.nodes, self.dropped):
             try:
                 node.run(scope)
@@ -253,41 +255,32 @@ def _dense(s: Any, model: Model) -> Any:
     return from_numpy(out)
 
 
-class Model:
-    """An ONNX model as a callable of its inputs. One output is returned as it is, more as a tuple.
+class Model(Module):
+    """An ONNX model as a module: called with its inputs, it gives its output, or a tuple of them.
 
-    Floating initializers are parameters under their own names; the rest are constants.
+    Floating initializers are parameters under their own names, the others are buffers.
     """
 
     def __init__(self, proto: Any, base_dir: str = "", trainable: bool = False):
+        super().__init__()
         self.base_dir = base_dir
-        self.functions = {(_domain(f.domain), f.name, f.overload): f for f in proto.functions}
+        self.functions = {(_domain(f.domain), f.name, getattr(f, "overload", "")): f for f in proto.functions}
         self.opsets = Opsets(proto.opset_import)
         self.graph = Graph.of(proto.graph, self, self.opsets)
         self.input_names = [i.name for i in proto.graph.input if i.name not in self.graph.constants]
         self.output_names = list(self.graph.outputs)
-        self.optional = {i.name for i in proto.graph.input if i.name in self.graph.constants}
-        self.training = False
-        self.requires_grad_(trainable)
+        self.optional = {i.name for i in proto.graph.input if i.name in self.graph.constants}  # inputs with a default
+        for name, value in list(self.graph.constants.items()):
+            if isinstance(value, Tensor):
+                kind = self._parameters if is_float(value) else self._buffers
+                kind[name] = Parameter(value, requires_grad=trainable) if is_float(value) else value
+                del self.graph.constants[name]
 
     def tensor(self, t: Any) -> Any:
+        """The value of a TensorProto."""
         return from_numpy(numpy_helper.to_array(t, self.base_dir))
 
-    def named_parameters(self) -> Any:
-        return ((n, v) for n, v in self.graph.constants.items() if is_float(v))
-
-    def parameters(self) -> Any:
-        return (v for _, v in self.named_parameters())
-
-    def state_dict(self) -> dict[str, Any]:
-        return {n: v for n, v in self.graph.constants.items() if isinstance(v, Tensor)}
-
-    def requires_grad_(self, requires_grad: bool = True) -> Model:
-        for v in self.parameters():
-            v.requires_grad_(requires_grad)
-        return self
-
-    def __call__(self, *args: Any, **named: Any) -> Any:
+    def forward(self, *args: Any, **named: Any) -> Any:
         out = self.run(args, named)
         return out[0] if len(out) == 1 else tuple(out)
 
@@ -303,8 +296,11 @@ class Model:
         unknown = named.keys() - set(self.input_names) - self.optional
         if unknown:
             raise _C.Error(f"[onnx] the model has no input {sorted(unknown)[0]!r}; it takes {self.input_names}")
-        scope_args = [wrap(named[n]) if n in named else self.graph.constants[n] for n in self.graph.inputs]
-        return self.graph(scope_args)
+        own = Scope()
+        own.update(self._parameters)
+        own.update(self._buffers)
+        own.update({name: wrap(value) for name, value in named.items()})
+        return self.graph([], own)
 
 
 def load(source: Any, *, trainable: bool = False) -> Model:
