@@ -28,6 +28,9 @@ def by_taps(x: Tensor, weight: Tensor, w: Windows, groups: int) -> Tensor:
 def conv(x: Tensor, weight: Tensor, bias: Any = None, *, kernel_shape: Any = None, strides: Any = None, pads: Any = None, dilations: Any = None,
          group: int = 1, auto_pad: str = "NOTSET") -> Tensor:  # fmt: skip
     rank = x.ndim - 2
+    if x.dtype.is_floating_point and x.dtype.itemsize == 2:  # summed as float32
+        wide = [None if t is None else _C.cast(t, _C.float32) for t in (x, weight, bias)]
+        return _C.cast(conv(*wide, strides=strides, pads=pads, dilations=dilations, group=group, auto_pad=auto_pad), x.dtype)
     if rank == 1:
         out = conv(_C.unsqueeze(x, 2), _C.unsqueeze(weight, 2), bias, strides=[1, *(strides or [1])], dilations=[1, *(dilations or [1])],
                    pads=[0, pads[0], 0, pads[1]] if pads else None, group=group, auto_pad=auto_pad)  # fmt: skip
