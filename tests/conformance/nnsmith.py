@@ -76,22 +76,27 @@ def difference(ours: list[Any], theirs: list[Any], names: list[str]) -> str | No
     for name, a, b in zip(names, ours, theirs):
         if a.shape != b.shape or a.dtype != b.dtype:
             return f"{name}: {a.dtype}{a.shape}, not {b.dtype}{b.shape}"
-        if not np.allclose(a, b, rtol=RTOL, atol=ATOL, equal_nan=True):
+        wider = 10 if b.dtype == np.float16 else 1
+        if not np.allclose(a, b, rtol=RTOL * wider, atol=ATOL * wider, equal_nan=True):
             with np.errstate(all="ignore"):
                 gap = np.abs(a.astype(np.float64) - b.astype(np.float64))
             return f"{name}: differs by {np.nanmax(gap):.3g} where values reach {np.nanmax(np.abs(b)):.3g}"
     return None
 
 
-def chaotic(model: Any, inputs: dict[str, Any], names: list[str], theirs: list[Any]) -> bool:
-    """Whether ONNX Runtime itself changes its answer when the inputs move by an ulp or so."""
+def has_float16(model: Any, inputs: dict[str, Any]) -> bool:
+    casts = [a.i for n in model.graph.node if n.op_type == "Cast" for a in n.attribute if a.name == "to"]
+    return 10 in casts or any(v.dtype.name == "float16" for v in inputs.values())
+
+
+def unstable(model: Any, inputs: dict[str, Any], names: list[str], theirs: list[Any], by: float) -> bool:
+    """Whether ONNX Runtime itself changes its answer when the inputs move a little."""
     import numpy as np
 
-    moved = {k: v * v.dtype.type(1 + 3e-7) if v.dtype.kind == "f" else v for k, v in inputs.items()}
+    moved = {k: np.asarray(v * (1 + by), v.dtype) if v.dtype.kind == "f" else v for k, v in inputs.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        again = by_onnxruntime(model, moved, names)
-    return difference(again, theirs, names) is not None and all(isinstance(v, np.ndarray) for v in again)
+        return difference(by_onnxruntime(model, moved, names), theirs, names) is not None
 
 
 def check(seed: int, nodes: int) -> tuple[str, str]:
@@ -112,8 +117,10 @@ def check(seed: int, nodes: int) -> tuple[str, str]:
     found = difference(ours, theirs, names)
     if found is None:
         return "passed", ""
-    if chaotic(model, inputs, names, theirs):
-        return "skipped", "ONNX Runtime's own answer is unstable: inputs moved by 3e-7 change it as much"
+    if unstable(model, inputs, names, theirs, 3e-7):
+        return "skipped", "ill-conditioned: ONNX Runtime's own answer changes as much when the inputs move by 3e-7"
+    if has_float16(model, inputs) and unstable(model, inputs, names, theirs, 1e-3):
+        return "skipped", "float16: ONNX Runtime rounds less often, and its answer changes as much when the inputs move by 1e-3"
     return "failed", f"{found} [{ops}]"
 
 

@@ -119,3 +119,69 @@ def test_against_reference(name):
     want = ReferenceEvaluator(proto).run(None, dict(zip(names, arrays)))
     got = ds_onnx.Backend.prepare(proto).run(arrays)
     np.testing.assert_allclose(got[0], want[0], rtol=1e-4, atol=1e-5)
+
+
+# ---- export
+
+
+@pytest.fixture
+def exportable():
+    from deepseek import _C
+
+    if not hasattr(_C, "graph"):
+        pytest.skip("the binding gives no graph")
+
+
+class Small(ds.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = ds.nn.Conv2d(3, 4, 3, padding=1)
+        self.norm = ds.nn.BatchNorm2d(4)
+        self.head = ds.nn.Linear(4, 5)
+
+    def forward(self, x):
+        return self.head(ds.functional.gelu(self.norm(self.conv(x))).mean((2, 3)))
+
+
+def test_export_any_batch(tmp_path, exportable, capsys):
+    net = Small()
+    path = tmp_path / "small.onnx"
+    proto = ds_onnx.export(net, ds.randn(2, 3, 6, 6), path, dynamic_batch=True, external_data=True)
+    assert "largest difference" in capsys.readouterr().out
+    assert {"conv.weight", "norm.running_mean", "head.bias"} <= {t.name for t in proto.graph.initializer}
+    assert (tmp_path / "small.onnx.data").exists()
+    back = ds_onnx.load(path)
+    for batch in (1, 7):
+        x = ds.randn(batch, 3, 6, 6)
+        net.eval()
+        np.testing.assert_allclose(back(x).detach().numpy(), net(x).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+FUNCTIONS = {
+    "shapes": lambda x: (x.reshape(-1), x[:, 1:], x[::2], ds.cat([x, x], 1), ds.flip(x, [0])),
+    "statistics": lambda x: (x.mean(0), x.var(0), x.amax(1), x.argmax(1), ds.logsumexp(x, 1), ds.cumsum(x, 1)),
+    "logic": lambda x: (ds.where(x > 0, x, -x), (x > 0).any(1), ds.tril(x), ds.sort(x, 1)[0]),
+    "attention": lambda x: ds.functional.scaled_dot_product_attention(x, x, x, is_causal=True),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_export_functions_of_any_size(name, exportable):
+    f = FUNCTIONS[name]
+    proto = ds_onnx.export(f, ds.randn(4, 6), dynamic_axes={0: {0: "rows"}}, verbose=False)
+    prepared = ds_onnx.Backend.prepare(proto)
+    for rows in (2, 9):
+        x = ds.randn(rows, 6)
+        want = f(x)
+        for a, b in zip(prepared.run([x.numpy()]), want if isinstance(want, tuple) else (want,)):
+            np.testing.assert_allclose(a, b.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_export_lists_what_it_cannot_write(exportable):
+    with pytest.raises(ds.Error, match="no ONNX form is known for special_unary lgamma"):
+        ds_onnx.export(lambda x: ds.lgamma(x), ds.rand(3) + 1, verbose=False)
+
+
+def test_export_warns_of_what_was_baked_in(exportable):
+    with pytest.warns(UserWarning, match="differs"):
+        ds_onnx.export(lambda x: x * float(x[0].item()), ds.arange(1, 5).float(), verbose=False)
