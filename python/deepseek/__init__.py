@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from .serialization import load, save
     from .utils import Trainer, fit
 
-_LAZY = {"data": "", "utils": "", "load": "serialization", "save": "serialization", "Trainer": "utils", "fit": "utils"}
+_LAZY = {"data": "", "onnx": "", "utils": "", "load": "serialization", "save": "serialization", "Trainer": "utils", "fit": "utils"}
 
 
 def __getattr__(name):

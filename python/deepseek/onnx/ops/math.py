@@ -10,57 +10,15 @@ import numpy as np
 
 from ... import _C
 from ..table import op
-from ..values import (
-    Tensor,
-    engine_dtype,
-    from_numpy,
-    full,
-    full_like,
-    host,
-    iota,
-    is_float,
-    number,
-    numpy_dtype,
-    to_numpy,
-)
-
-
-def on_host(f: Any, *args: Any) -> Any:
-    """What a NumPy function gives of the values; outside of autograd."""
-    return from_numpy(f(*[host(a) for a in args]))
-
-
-def native(name: str, fallback: Any = None) -> Any:
-    """The engine's function of that name, or NumPy's."""
-    f = getattr(_C, name, None)
-    if f is not None:
-        return f
-    fallback = fallback or getattr(np, name)
-    return lambda *args: _keep_float(fallback, *args)
-
-
-def _keep_float(f: Any, x: Any, *rest: Any) -> Any:
-    return from_numpy(f(host(x), *[host(r) for r in rest]).astype(host(x).dtype))
-
+from ..values import Tensor, code_of, engine_dtype, from_numpy, full_like, host, iota, is_float, numpy_dtype, to_numpy
 
 for _onnx, _name in {
     "Neg": "neg", "Sign": "sign", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Sin": "sin", "Cos": "cos",
-    "Tanh": "tanh", "Sigmoid": "sigmoid", "Erf": "erf", "Not": "logical_not", "Abs": "abs",
+    "Tanh": "tanh", "Sigmoid": "sigmoid", "Erf": "erf", "Not": "logical_not", "Abs": "abs", "Tan": "tan", "Asin": "asin",
+    "Acos": "acos", "Atan": "atan", "Sinh": "sinh", "Cosh": "cosh", "Asinh": "asinh", "Acosh": "acosh", "Atanh": "atanh",
+    "Relu": "relu", "Reciprocal": "reciprocal", "IsNaN": "isnan", "BitwiseNot": "bitwise_not",
 }.items():  # fmt: skip
     op(_onnx)(functools.partial(lambda x, *, f, consumed_inputs=None: f(x), f=getattr(_C, _name)))
-
-for _onnx, _name, _numpy in (
-    ("Tan", "tan", "tan"), ("Asin", "asin", "arcsin"), ("Acos", "acos", "arccos"), ("Atan", "atan", "arctan"),
-    ("Sinh", "sinh", "sinh"), ("Cosh", "cosh", "cosh"), ("Asinh", "asinh", "arcsinh"), ("Acosh", "acosh", "arccosh"),
-    ("Atanh", "atanh", "arctanh"),
-):  # fmt: skip
-    op(_onnx)(functools.partial(lambda x, *, f: f(x), f=native(_name, getattr(np, _numpy))))
-
-
-@op("Relu")
-def relu(x: Tensor, consumed_inputs: Any = None) -> Tensor:
-    return _C.relu(x)
-
 
 def _rounding(name: str) -> None:
     op(name)(functools.partial(lambda x, *, f: f(x) if is_float(x) else x, f=getattr(_C, name.lower())))
@@ -68,37 +26,6 @@ def _rounding(name: str) -> None:
 
 for _onnx in ("Floor", "Ceil", "Round"):
     _rounding(_onnx)
-
-
-@op("Reciprocal")
-def reciprocal(x: Tensor, consumed_inputs: Any = None) -> Tensor:
-    return 1.0 / x
-
-
-@op("Add")
-def add(a: Any, b: Any, **_: Any) -> Any:
-    return _C.add(*legacy(a, b, **_))
-
-
-@op("Sub")
-def sub(a: Any, b: Any, **_: Any) -> Any:
-    return _C.sub(*legacy(a, b, **_))
-
-
-@op("Mul")
-def mul(a: Any, b: Any, **_: Any) -> Any:
-    return _C.mul(*legacy(a, b, **_))
-
-
-@op("Div")
-def div(a: Any, b: Any, **_: Any) -> Any:
-    a, b = legacy(a, b, **_)
-    return _C.div(a, b) if is_float(a) else truncated(a, b)
-
-
-def truncated(a: Tensor, b: Tensor) -> Tensor:
-    """The quotient of integers, towards zero."""
-    return _C.div(a, b)
 
 
 def legacy(a: Any, b: Any, broadcast: int = 0, axis: int | None = None, **_: Any) -> tuple[Any, Any]:
@@ -109,19 +36,13 @@ def legacy(a: Any, b: Any, broadcast: int = 0, axis: int | None = None, **_: Any
     return a, b
 
 
+for _onnx, _f in (("Add", _C.add), ("Sub", _C.sub), ("Mul", _C.mul), ("Div", _C.div)):  # integers divide towards zero
+    op(_onnx)(functools.partial(lambda a, b, *, f, **old: f(*legacy(a, b, **old)), f=_f))
+
+
 @op("Mod")
 def mod(a: Tensor, b: Tensor, fmod: int = 0) -> Tensor:
-    if fmod:
-        return native("fmod")(*_C_broadcast(a, b))
-    return native("remainder", np.mod)(a, b)
-
-
-def _C_broadcast(*xs: Tensor) -> list[Tensor]:
-    shape = np.broadcast_shapes(*[tuple(x.shape) for x in xs])
-    return [_C.broadcast_to(x, shape) for x in xs]
-
-
-broadcast = _C_broadcast
+    return _C.fmod(a, b) if fmod else _C.remainder(a, b)
 
 
 @op("Pow")
@@ -131,7 +52,7 @@ def pow_(a: Tensor, b: Tensor, **_: Any) -> Tensor:
         return _C.pow(a, _C.cast(b, a.dtype))
     if is_float(b):
         return _C.cast(_C.pow(_C.cast(a, _C.float64), _C.cast(b, _C.float64)), a.dtype)
-    return on_host(lambda x, y: np.power(x, y).astype(x.dtype), a, b)
+    return _C.pow(a, _C.cast(b, a.dtype))
 
 
 def _fold(name: str, f: Any) -> None:
@@ -171,11 +92,6 @@ _comparison("Or", lambda a, b: _C.logical_or(a, b))
 _comparison("Xor", lambda a, b: _C.not_equal(a, b))
 
 
-@op("IsNaN")
-def is_nan(x: Tensor) -> Tensor:
-    return _C.not_equal(x, x)
-
-
 @op("IsInf")
 def is_inf(x: Tensor, detect_negative: int = 1, detect_positive: int = 1) -> Tensor:
     above = _C.equal(x, full_like(x, math.inf if detect_positive else math.nan))
@@ -190,22 +106,13 @@ def where(condition: Tensor, a: Any, b: Any) -> Any:
     return _C.where(condition, a, b)
 
 
-def _bits(name: str, function: str, fallback: Any) -> None:
-    f = getattr(_C, function, None) or (lambda *a: on_host(fallback, *a))
-    op(name)(lambda *xs: f(*xs))
-
-
-_bits("BitwiseAnd", "bitwise_and", np.bitwise_and)
-_bits("BitwiseOr", "bitwise_or", np.bitwise_or)
-_bits("BitwiseXor", "bitwise_xor", np.bitwise_xor)
-_bits("BitwiseNot", "bitwise_not", np.bitwise_not)
+for _onnx, _f in (("BitwiseAnd", _C.bitwise_and), ("BitwiseOr", _C.bitwise_or), ("BitwiseXor", _C.bitwise_xor)):
+    op(_onnx)(functools.partial(lambda a, b, *, f: f(a, b), f=_f))
 
 
 @op("BitShift")
 def bit_shift(x: Tensor, by: Tensor, direction: str) -> Tensor:
-    left = direction == "LEFT"
-    f = getattr(_C, "shift_left" if left else "shift_right", None)
-    return f(x, by) if f else on_host(np.left_shift if left else np.right_shift, x, by)
+    return _C.shift_left(x, by) if direction == "LEFT" else _C.shift_right(x, by)
 
 
 @op("Clip")
@@ -216,9 +123,6 @@ def clip(x: Tensor, min: Any = None, max: Any = None, consumed_inputs: Any = Non
         x = _C.minimum(x, max if isinstance(max, Tensor) else full_like(x, max))
     return x
 
-
-def constant(value: Any, dtype: Any) -> Tensor:
-    return full((), float(value), dtype)
 
 
 @op("Cast")
@@ -234,8 +138,6 @@ def cast(x: Any, to: Any, saturate: int = 1, round_mode: str = "up") -> Any:
 
 @op("CastLike")
 def cast_like(x: Any, like: Any, saturate: int = 1, round_mode: str = "up") -> Any:
-    from ..values import code_of
-
     return cast(x, code_of(like), saturate, round_mode)
 
 
@@ -370,7 +272,9 @@ def gemm(a: Tensor, b: Tensor, c: Any = None, *, alpha: float = 1.0, beta: float
 
 @op("Det")
 def det(x: Tensor) -> Tensor:
-    return native("det", np.linalg.det)(x)
+    from ...linalg import det as determinant
+
+    return determinant(x)
 
 
 @op("Einsum")
@@ -452,6 +356,3 @@ def _without(x: Tensor, names: list[str], keep: set[str]) -> tuple[Tensor, list[
         return x, names
     return _C.cast(_C.sum(x, gone, False), x.dtype), [n for n in names if n in keep]
 
-
-def scalar(value: Any, default: float) -> float:
-    return float(number(value, default))

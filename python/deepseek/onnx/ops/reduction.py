@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import _C
 from ..table import op
-from ..values import Tensor, from_numpy, full, full_like, host, ints, is_float, number, to_numpy
+from ..values import Tensor, from_numpy, full, full_like, ints, is_float, number, to_numpy
 
 
 def dims_of(x: Tensor, axes: Any, noop: int = 0) -> list[int] | None:
@@ -111,40 +111,27 @@ _arg("ArgMax", _C.argmax)
 _arg("ArgMin", _C.argmin)
 
 
-def _cumulative(name: str, function: str, neutral: float) -> None:
+def _cumulative(name: str, f: Any, neutral: float) -> None:
     def run(x: Tensor, axis: Any, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
         a = int(number(axis)) % x.ndim
         out = _C.flip(x, [a]) if reverse else x
         if exclusive:
             head = _C.broadcast_to(full_like(x, neutral), tuple(1 if d == a else n for d, n in enumerate(x.shape)))
             out = _C.concat([head, _C.slice(out, a, 0, x.shape[a] - 1, 1)], a)
-        f = getattr(_C, function, None)
-        out = f(out, a) if f else from_numpy(getattr(np, function)(host(out), axis=a))
-        out = _C.cast(out, x.dtype)
+        out = _C.cast(f(out, a), x.dtype)
         return _C.flip(out, [a]) if reverse else out
 
     op(name)(run)
 
 
-_cumulative("CumSum", "cumsum", 0)
-_cumulative("CumProd", "cumprod", 1)
-
-
-def order(x: Tensor, axis: int, largest: bool) -> Tensor:
-    """Indices that sort stably, the largest or smallest first."""
-    if hasattr(_C, "argsort"):
-        return _C.argsort(x, axis, largest)
-    values = host(x)
-    if largest:  # stable among equals: the flipped ascending order of the flipped values
-        n = values.shape[axis]
-        return from_numpy(np.flip(n - 1 - np.argsort(np.flip(values, axis), axis, kind="stable"), axis))
-    return from_numpy(np.argsort(values, axis, kind="stable"))
+_cumulative("CumSum", _C.cumsum, 0)
+_cumulative("CumProd", _C.cumprod, 1)
 
 
 @op("TopK")
 def top_k(x: Tensor, k: Any = None, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> tuple[Tensor, Tensor]:
     axis %= x.ndim
-    indices = _C.slice(order(x, axis, bool(largest)), axis, 0, int(number(k)), 1)
+    indices = _C.slice(_C.argsort(x, axis, bool(largest)), axis, 0, int(number(k)), 1)
     return _C.gather(x, axis, indices), indices
 
 
@@ -164,6 +151,6 @@ def unique(x: Any, axis: int | None = None, sorted: int = 1) -> tuple[Any, ...]:
 
 @op("NonZero")
 def nonzero(x: Tensor) -> Tensor:
-    return from_numpy(np.stack(np.nonzero(host(x))).astype(np.int64) if x.ndim else np.zeros((0, int(bool(host(x)))), np.int64))
+    return _C.transpose(_C.nonzero(x), 0, 1)
 
 

@@ -22,9 +22,9 @@ def scatter_elements(x: Any, index: Tensor, updates: Any, *, axis: int = 0, redu
     n = x.shape[axis]
     index = _C.cast(index, _C.int64)
     index = _C.where(index < 0, index + n, index)
-    if isinstance(x, Tensor) and reduction == "none" and hasattr(_C, "scatter"):
-        return _C.scatter(x, axis, index, updates)
-    if isinstance(x, Tensor) and reduction != "none" and hasattr(_C, "scatter_reduce"):
+    if isinstance(x, Tensor):
+        if reduction == "none":
+            return _C.scatter(x, axis, index, updates)
         return _C.scatter_reduce(x, axis, index, updates, _REDUCE[reduction], True)
     out, at = np.array(host(x)), list(np.indices(index.shape))
     at[axis] = host(index)
@@ -42,7 +42,7 @@ def _written(out: Any, at: Any, updates: Any, reduction: str) -> Any:
 @op("ScatterND")
 def scatter_nd(x: Any, index: Tensor, updates: Any, *, reduction: str = "none") -> Any:
     lead = index.shape[-1]
-    if isinstance(x, Tensor) and reduction in ("none", "add") and hasattr(_C, "index_copy") and lead:
+    if isinstance(x, Tensor) and reduction in ("none", "add") and lead:
         rows, rest = math.prod(x.shape[:lead]), list(x.shape[lead:])
         at = _C.reshape(flat_index(x, index, lead), [-1])
         flat, values = _C.reshape(x, [rows, *rest]), _C.reshape(updates, [at.shape[0], *rest])
