@@ -138,7 +138,8 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
             inner = matmul(vh, gv) * cast_to(inverse, A.dtype)
         if gw is not None:
             inner = inner + TABLE["diag_embed"](cast_to(gw, A.dtype))
-        return (matmul(matmul(v, inner), vh),)
+        out = matmul(matmul(v, inner), vh)
+        return ((out + adjoint(out)) * 0.5,)
 
     return Eigh(*on_host(_host(lambda a: tuple(np.linalg.eigh(a, UPLO.upper())), "eigh"), [A], vjp))
 
