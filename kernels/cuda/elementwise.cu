@@ -45,41 +45,31 @@ struct Program {  // a kernel argument: under 4 KiB
 };
 static_assert(sizeof(Program) <= 4096);
 
-// A thread's registers. Values lie in the low bytes of a word.
-template <class Word>
+// A thread's registers, `bytes` each: 4, 8 or 16, as the program's widest. One kernel for the three, since it is long.
 struct Registers {
-  Word* base;
-  unsigned pitch;
+  char* base;
+  unsigned pitch, bytes;
 
-  __device__ Word& word(int slot, int v) const { return base[(slot * kEach + v) * pitch]; }
+  __device__ char* at(int slot, int v) const { return base + (slot * kEach + v) * pitch * bytes; }
   template <class C>
   __device__ C get(int slot, int v) const {
-    Word w = word(slot, v);
     C x;
-    __builtin_memcpy(&x, &w, sizeof x);
+    __builtin_memcpy(&x, __builtin_assume_aligned(at(slot, v), sizeof(C)), sizeof(C));
     return x;
   }
   template <class C>
   __device__ void set(int slot, int v, C x) const {
-    if constexpr (sizeof(C) <= sizeof(Word)) {
-      Word w{};
-      __builtin_memcpy(&w, &x, sizeof x);
-      word(slot, v) = w;
-    }
+    __builtin_memcpy(__builtin_assume_aligned(at(slot, v), sizeof(C)), &x, sizeof(C));
   }
 };
-struct Word16 {
-  uint64_t low, high;
-};
 
-// f(Tag<C>) for what t is computed in, where a word holds it.
-template <class Word, class F>
+// f(Tag<C>) for what t is computed in.
+template <class F>
 __device__ void visit_compute(DType t, F&& f) {
   switch (t) {
-#define X(e, c, n)                                                                 \
-  case DType::e:                                                                   \
-    if constexpr (sizeof(Compute<c>) <= sizeof(Word)) return f(Tag<Compute<c>>{}); \
-    return;
+#define X(e, c, n) \
+  case DType::e:   \
+    return f(Tag<Compute<c>>{});
     DS_DTYPES(X)
 #undef X
   }
@@ -112,43 +102,75 @@ __device__ R finish(R x, DType t) {
   return x;
 }
 
-template <class Fn, class Word>
-__device__ void apply(const Step& s, const Registers<Word>& r) {
-  visit_compute<Word>(s.from, [&](auto tag) {
+template <class Fn, class C>
+__device__ void apply_one(const Step& s, const Registers& r, int v) {
+  if constexpr (Fn::kOperands == 1) {
+    r.set(s.slot, v, finish(Fn{}(r.get<C>(s.operand[0], v)), s.type));
+  } else if constexpr (Fn::kOperands == 2) {
+    r.set(s.slot, v, finish(Fn{}(r.get<C>(s.operand[0], v), r.get<C>(s.operand[1], v)), s.type));
+  } else {
+    r.set(s.slot, v, Fn{}(r.get<bool>(s.operand[0], v), r.get<C>(s.operand[1], v), r.get<C>(s.operand[2], v)));
+  }
+}
+// A function of its own and rolled up: over a kernel that has them all inside, ptxas sits for many minutes.
+template <class Fn, class C>
+__device__ __attribute__((noinline)) void call_as(const Step& s, const Registers& r) {
+#pragma unroll 1
+  for (int v = 0; v < kEach; ++v) apply_one<Fn, C>(s, r, v);
+}
+
+template <class Fn>
+__device__ void apply(const Step& s, const Registers& r) {
+  visit_compute(s.from, [&](auto tag) {
     using C = typename decltype(tag)::type;
-    if constexpr (defined_for<Fn, C>()) {
+    if constexpr (defined_for<Fn, C>() && std::is_same_v<C, float>) {
 #pragma unroll
-      for (int v = 0; v < kEach; ++v) {
-        if constexpr (Fn::kOperands == 1) {
-          r.set(s.slot, v, finish(Fn{}(r.template get<C>(s.operand[0], v)), s.type));
-        } else if constexpr (Fn::kOperands == 2) {
-          r.set(s.slot, v,
-                finish(Fn{}(r.template get<C>(s.operand[0], v), r.template get<C>(s.operand[1], v)), s.type));
-        } else {
-          r.set(s.slot, v,
-                Fn{}(r.template get<bool>(s.operand[0], v), r.template get<C>(s.operand[1], v),
-                     r.template get<C>(s.operand[2], v)));
-        }
-      }
+      for (int v = 0; v < kEach; ++v) apply_one<Fn, C>(s, r, v);
+    } else if constexpr (defined_for<Fn, C>()) {
+      call_as<Fn, C>(s, r);
     }
   });
 }
 
-template <class Word>
-__device__ void apply_cast(const Step& s, const Registers<Word>& r) {
-  visit_compute<Word>(s.from, [&](auto from) {
-    visit_compute<Word>(s.type, [&](auto to) {
-      using From = typename decltype(from)::type;
-      using To = typename decltype(to)::type;
-      for (int v = 0; v < kEach; ++v) {
-        r.set(s.slot, v, finish(scalar::cast<To>(r.template get<From>(s.operand[0], v)), s.type));
-      }
-    });
+// Conversions go by what holds an operand exactly, so that there are not as many as pairs of dtypes.
+template <class C>
+using Holder =
+    std::conditional_t<std::is_same_v<C, bool> || (std::is_integral_v<C> && !std::is_same_v<C, uint64_t>), int64_t, C>;
+template <class H>
+__device__ __attribute__((noinline)) void cast_held(const Step& s, const Registers& r) {
+  H x[kEach];
+  visit_compute(s.from, [&](auto tag) {
+    using From = typename decltype(tag)::type;
+    if constexpr (std::is_same_v<Holder<From>, H>) {
+      for (int v = 0; v < kEach; ++v) x[v] = static_cast<H>(r.get<From>(s.operand[0], v));
+    }
+  });
+  visit_compute(s.type, [&](auto tag) {
+    for (int v = 0; v < kEach; ++v) {
+      r.set(s.slot, v, finish(scalar::cast<typename decltype(tag)::type>(x[v]), s.type));
+    }
   });
 }
+__device__ void apply_cast(const Step& s, const Registers& r) {
+  switch (s.from) {
+    case DType::f32:
+    case DType::bf16:
+    case DType::f16:
+      return cast_held<float>(s, r);
+    case DType::f64:
+      return cast_held<double>(s, r);
+    case DType::c64:
+      return cast_held<complex64>(s, r);
+    case DType::c128:
+      return cast_held<complex128>(s, r);
+    case DType::u64:
+      return cast_held<uint64_t>(s, r);
+    default:
+      return cast_held<int64_t>(s, r);
+  }
+}
 
-template <class Word>
-__device__ void run_step(const Step& s, const Registers<Word>& r) {
+__device__ void run_step(const Step& s, const Registers& r) {
   switch (s.op) {
 #define DS_EW(name, operands, flops) \
   case Ew::name##_:                  \
@@ -159,8 +181,7 @@ __device__ void run_step(const Step& s, const Registers<Word>& r) {
   }
 }
 
-template <class Word>
-__device__ void read_input(const Input& in, const Space& space, uint32_t first, const Registers<Word>& r) {
+__device__ void read_input(const Input& in, const Space& space, uint32_t first, const Registers& r) {
   int64_t at[kEach];
   bool inside[kEach];
 #pragma unroll
@@ -179,7 +200,7 @@ __device__ void read_input(const Input& in, const Space& space, uint32_t first, 
     for (int v = 0; v < kEach; ++v) r.set(in.slot, v, load(static_cast<const float16*>(in.data)[at[v]]));
     return;
   }
-  visit_compute<Word>(in.type, [&](auto tag) {
+  visit_compute(in.type, [&](auto tag) {
     using C = typename decltype(tag)::type;
     C x[kEach];
 #pragma unroll
@@ -189,8 +210,7 @@ __device__ void read_input(const Input& in, const Space& space, uint32_t first, 
   });
 }
 
-template <class Word>
-__device__ void write_output(const Output& out, uint32_t count, uint32_t first, const Registers<Word>& r) {
+__device__ void write_output(const Output& out, uint32_t count, uint32_t first, const Registers& r) {
   auto each = [&](auto&& put) {
     for (int v = 0; v < kEach; ++v) {
       uint32_t i = first + v * r.pitch;
@@ -198,24 +218,21 @@ __device__ void write_output(const Output& out, uint32_t count, uint32_t first, 
     }
   };
   if (out.type == DType::bf16) {
-    return each([&](uint32_t i, int v) {
-      static_cast<bfloat16*>(out.data)[i] = store<bfloat16>(r.template get<float>(out.slot, v));
-    });
+    return each(
+        [&](uint32_t i, int v) { static_cast<bfloat16*>(out.data)[i] = store<bfloat16>(r.get<float>(out.slot, v)); });
   }
   if (out.type == DType::f16) {
-    return each([&](uint32_t i, int v) {
-      static_cast<float16*>(out.data)[i] = store<float16>(r.template get<float>(out.slot, v));
-    });
+    return each(
+        [&](uint32_t i, int v) { static_cast<float16*>(out.data)[i] = store<float16>(r.get<float>(out.slot, v)); });
   }
-  visit_compute<Word>(out.type, [&](auto tag) {
+  visit_compute(out.type, [&](auto tag) {
     using C = typename decltype(tag)::type;
-    each([&](uint32_t i, int v) { static_cast<C*>(out.data)[i] = r.template get<C>(out.slot, v); });
+    each([&](uint32_t i, int v) { static_cast<C*>(out.data)[i] = r.get<C>(out.slot, v); });
   });
 }
 
-template <class Word>
-__global__ void interpret(const __grid_constant__ Program p) {
-  Registers<Word> r{static_cast<Word*>(dynamic_shared()) + threadIdx.x, blockDim.x};
+__global__ void interpret(const __grid_constant__ Program p, unsigned bytes) {
+  Registers r{static_cast<char*>(dynamic_shared()) + threadIdx.x * bytes, blockDim.x, bytes};
   uint32_t first = blockIdx.x * blockDim.x * kEach + threadIdx.x;
   for (int i = 0; i < p.inputs; ++i) read_input(p.input[i], p.space, first, r);
   int output = 0;
@@ -372,11 +389,7 @@ void elementwise(Context& ctx, const EwCode& code, const EwSpace& whole, const E
       out.data = static_cast<char*>(outputs[builder.order_[o]]) + before * static_cast<int64_t>(size_of(out.type));
     }
     Grid grid{ceil_div(p.space.count, threads * kEach)};
-    launch(ctx,
-           word == 16  ? interpret<Word16>
-           : word == 8 ? interpret<uint64_t>
-                       : interpret<uint32_t>,
-           grid, threads, bytes(), p);
+    launch(ctx, interpret, grid, threads, bytes(), p, static_cast<unsigned>(word));
   });
 }
 
