@@ -48,6 +48,7 @@ from . import functional, nn, optim, amp  # noqa: E402, I001
 from .amp import autocast  # noqa: E402
 
 if TYPE_CHECKING:
+    from ._table import *  # noqa: F403
     from . import data, utils
     from .serialization import load, save
     from .utils import Trainer, fit

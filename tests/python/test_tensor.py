@@ -100,3 +100,15 @@ def test_errors_name_the_values():
         ds.linalg.solve(ds.tensor(X), ds.tensor(X))
     with pytest.raises(ds.Error, match=r"\[gather\] an integer index is needed, got deepseek.float64"):
         ds.tensor(X).gather(0, ds.tensor(X))
+
+
+def test_stubs_are_complete():
+    """tools/python_stubs.py writes them anew."""
+    import pathlib
+
+    from deepseek._functions import TABLE
+
+    here = pathlib.Path(ds.__file__).resolve().parent
+    table, compiled = (here / "_table.pyi").read_text(), (here / "_C.pyi").read_text()
+    assert [n for n, f in TABLE.items() if callable(f) and f"def {n}(" not in table] == []
+    assert [n for n in vars(ds.Tensor) if not n.startswith("_") and f"def {n}(" not in compiled and f"    {n}:" not in compiled] == []
