@@ -13,10 +13,9 @@ from deepseek import _C
 from deepseek._functions import TABLE
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "python" / "deepseek"
-KNOWN = {"Tensor", "Any", "int", "float", "bool", "str", "None", "tuple", "list", "dict", "complex", "Callable", "object", "_bool", "_int", "_float", "_complex"}
+KNOWN = {"Tensor", "Any", "int", "float", "bool", "str", "None", "tuple", "list", "dict", "complex", "object", "_bool", "_int", "_float", "_complex"}
 HEAD = '''"""{what} Written by tools/python_stubs.py."""
-from collections.abc import Callable, Iterator
-from typing import Any
+{imports}from typing import Any
 
 '''
 # Methods called bool, int, ... hide the types' names inside the class.
@@ -97,11 +96,11 @@ def main() -> None:
     rest = "def get_default_dtype() -> dtype: ...\ndef set_default_dtype(t: Any) -> None: ...\ndef get_num_threads() -> _int: ...\ndef set_num_threads(n: _int) -> None: ...\n"
     names = "\n".join(f"{n}: dtype" for n in dtypes) + "\n"
     (HERE / "_C.pyi").write_text(
-        HEAD.format(what="The compiled module: Tensor, dtypes and primitives.") + hidden + "\n" + dtype + "\n" + error + "\n" + tensor() + "\n\n" + names + "\n" + rest + "\ndef __getattr__(name: str) -> Any: ...\n"
+        HEAD.format(what="The compiled module: Tensor, dtypes and primitives.", imports="from collections.abc import Iterator\n") + hidden + "\n" + dtype + "\n" + error + "\n" + tensor() + "\n\n" + names + "\n" + rest + "\ndef __getattr__(name: str) -> Any: ...\n"
     )
     functions = [signature(n, f, False) for n, f in sorted(TABLE.items()) if callable(f) and n.isidentifier()]
     (HERE / "_table.pyi").write_text(
-        HEAD.format(what="The functions of tensors, as `from deepseek import *` has them.") + "from ._C import Tensor, dtype\n\n" + hidden + "\n" + "\n".join(functions) + "\n" + names
+        HEAD.format(what="The functions of tensors, as `from deepseek import *` has them.", imports="") + "from ._C import Tensor, dtype\n\n" + hidden + "\n" + "\n".join(functions) + "\n" + names
     )
     (HERE / "py.typed").touch()
     print(f"{len(functions)} functions, {sum(callable(f) for f in vars(ds.Tensor).values())} methods")

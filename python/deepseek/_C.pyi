@@ -1,5 +1,5 @@
 """The compiled module: Tensor, dtypes and primitives. Written by tools/python_stubs.py."""
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 _bool = bool

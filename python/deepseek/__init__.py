@@ -16,7 +16,7 @@ from ._random import (
     randn_like, randperm, seed, set_rng_state,
 )  # fmt: skip
 from . import _tensor  # noqa: F401  the methods of Tensor
-from . import _functions_math, _functions_more, _functions_complex, _functions_reduce, _functions_shape, _functions_index, _functions_matmul, _functions_rare, fft, linalg, masked, signal, special  # noqa: F401, I001
+from . import _functions_math, _functions_more, _functions_complex, _functions_reduce, _functions_shape, _functions_index, _functions_order, _functions_matmul, _functions_rare, fft, linalg, masked, signal, special  # noqa: F401, I001
 from ._functions import TABLE as _TABLE
 
 _TABLE["linalg"] = linalg

@@ -1,5 +1,4 @@
 """The functions of tensors, as `from deepseek import *` has them. Written by tools/python_stubs.py."""
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from ._C import Tensor, dtype
