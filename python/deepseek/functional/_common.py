@@ -54,11 +54,6 @@ def reduced(loss: Tensor, reduction: str, op: str) -> Tensor:
     raise _C.Error(f"[{op}] reduction {reduction!r} is none of 'none', 'mean', 'sum'")
 
 
-def native(name: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-    """The engine's function of that name where it has one."""
-    return getattr(_C, name, otherwise)
-
-
 def spatial(x: Tensor, n: int, op: str) -> tuple[Tensor, bool]:
     """x as (batch, channels, *n extents), and whether the batch was added."""
     if x.ndim == n + 2:

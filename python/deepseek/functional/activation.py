@@ -7,10 +7,8 @@ from typing import Any
 
 from .. import _C
 from .._random import draw
-from ._common import Tensor, cast_precise, like, native
+from ._common import Tensor, cast_precise, like
 
-_log1p = native("log1p", lambda x: _C.log(x + 1.0))
-_expm1 = native("expm1", lambda x: _C.exp(x) - 1.0)
 
 
 def _written(x: Tensor, y: Tensor, inplace: bool, op: str) -> Tensor:
@@ -64,7 +62,7 @@ def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: b
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    below = _expm1(_C.minimum(input, like(input, 0))) * alpha
+    below = _C.expm1(_C.minimum(input, like(input, 0))) * alpha
     return _written(input, _C.where(input > 0, input, below), inplace, "elu_")
 
 
@@ -74,7 +72,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    below = _expm1(_C.minimum(input, like(input, 0)) / alpha) * alpha
+    below = _C.expm1(_C.minimum(input, like(input, 0)) / alpha) * alpha
     return _written(input, _C.where(input > 0, input, below), inplace, "celu_")
 
 
@@ -116,12 +114,12 @@ def tanh(input: Tensor) -> Tensor:
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold."""
     x = input * beta if beta != 1 else input
-    soft = _C.maximum(x, like(x, 0)) + _log1p(_C.exp(-abs(x)))
+    soft = _C.maximum(x, like(x, 0)) + _C.log1p(_C.exp(-abs(x)))
     return _C.where(x > threshold, input, soft / beta if beta != 1 else soft)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    return _C.minimum(input, like(input, 0)) - _log1p(_C.exp(-abs(input)))
+    return _C.minimum(input, like(input, 0)) - _C.log1p(_C.exp(-abs(input)))
 
 
 def softsign(input: Tensor) -> Tensor:

@@ -6,11 +6,9 @@ import math
 from typing import Any
 
 from .. import _C
-from ._common import Tensor, cast_precise, like, native, power, reduced
+from ._common import Tensor, cast_precise, like, power, reduced
 from .activation import logsigmoid
 from .linear import pairwise_distance
-
-_log1p = native("log1p", lambda x: _C.log(x + 1.0))
 
 
 def _same(op: str, input: Tensor, target: Tensor) -> None:

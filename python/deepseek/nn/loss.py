@@ -80,4 +80,9 @@ TripletMarginLoss = _loss("TripletMarginLoss", F.triplet_margin_loss, inputs=3)
 TripletMarginWithDistanceLoss = _loss("TripletMarginWithDistanceLoss", F.triplet_margin_with_distance_loss, inputs=3)
 CTCLoss = _loss("CTCLoss", F.ctc_loss, inputs=4)
 
-__all__ = [n for n, v in list(globals().items()) if isinstance(v, type) and issubclass(v, _Loss) and v is not _Loss]
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
+    "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
+    "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss", "PoissonNLLLoss",
+    "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
+]  # fmt: skip
