@@ -100,7 +100,12 @@ struct type_caster<ds::Tensor> {
   }
   static handle from_cpp(const ds::Tensor& t, rv_policy, cleanup_list*) noexcept {
     if (!t) return none().release();
-    return ds::py::wrap(t);
+    try {
+      return ds::py::wrap(t);
+    } catch (...) {  // it was computed at once, and that failed
+      ds::py::set_python_error();
+      return {};
+    }
   }
 };
 

@@ -148,11 +148,15 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     (x,) = cast_precise(input if dtype is None else _C.cast(input, dtype))
+    if x.ndim == 0:
+        return _C.reshape(_C.softmax(_C.reshape(x, [1]), 0), [])
     return _C.softmax(x, _softmax_dim(x, dim))
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     (x,) = cast_precise(input if dtype is None else _C.cast(input, dtype))
+    if x.ndim == 0:
+        return _C.reshape(_C.log_softmax(_C.reshape(x, [1]), 0), [])
     return _C.log_softmax(x, _softmax_dim(x, dim))
 
 

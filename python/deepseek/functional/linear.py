@@ -137,7 +137,11 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    dot = _C.sum(x1 * x2, [dim])
+    if x1.ndim == 0 and x2.ndim == 0:
+        x1, x2 = _C.reshape(x1, [1]), _C.reshape(x2, [1])
+    product = x1 * x2
+    dot = _C.sum(product, [dim])
+    x1, x2 = _C.broadcast_to(x1, product.shape), _C.broadcast_to(x2, product.shape)
     floor = like(x1, eps)
     n1 = _C.maximum(_norm(x1, dim), floor)
     n2 = _C.maximum(_norm(x2, dim), floor)
@@ -146,6 +150,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 def _norm(x: Tensor, dim: int, p: float = 2.0, keepdim: bool = False) -> Tensor:
     """The p-norm, whose gradient at 0 is 0."""
+    if p == 0:
+        return _C.sum(_C.cast(x != 0, x.dtype), [dim], keepdim)
     if p == 1:
         return _C.sum(abs(x), [dim], keepdim)
     if p == float("inf"):
@@ -157,6 +163,8 @@ def _norm(x: Tensor, dim: int, p: float = 2.0, keepdim: bool = False) -> Tensor:
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Tensor:
+    if input.ndim == 0:
+        return _C.reshape(normalize(_C.reshape(input, [1]), p, 0, eps), [])
     return input / _C.maximum(_norm(input, dim, p, True), like(input, eps))
 
 

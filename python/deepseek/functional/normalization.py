@@ -130,12 +130,14 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     if input.ndim < 3:
         raise _C.Error(f"[local_response_norm] a tensor of rank 3 or more is needed, got {input.shape}")
     square = input * input
+    if not input.dtype.is_floating_point:
+        square = _C.cast(square, _C.get_default_dtype())
     channels = input.shape[1]
     before, after = size // 2, (size - 1) // 2
     shape = list(input.shape)
 
     def pad(n: int) -> Tensor:
-        return zeros(input, (shape[0], n, *shape[2:]))
+        return zeros(square, (shape[0], n, *shape[2:]))
 
     padded = _C.concat([t for t in (pad(before), square, pad(after)) if t.shape[1]], 1)
     total = _C.slice(padded, 1, 0, channels, 1)

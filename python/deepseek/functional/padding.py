@@ -23,6 +23,8 @@ def _indexed(x: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
     import numpy as np
 
     n = x.shape[dim]
+    if n == 0:
+        raise _C.Error(f"[pad] mode {mode!r} has nothing to repeat in dimension {dim} of {x.shape}")
     i = np.arange(-before, n + after)
     if mode == "replicate":
         i = i.clip(0, n - 1)

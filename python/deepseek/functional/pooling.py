@@ -138,6 +138,8 @@ def _avg_pool(
             y = total / divisor_override
         else:
             y = total / _C.cast(_C.from_array(_divisors(x.shape[2:], k, s, p, out, count_include_pad)), x.dtype)
+        if not x.dtype.is_floating_point:
+            y = _C.cast(y, x.dtype)  # towards zero
     return _C.squeeze(y, 0) if single else y
 
 
