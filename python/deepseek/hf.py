@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _C
-
-Tensor = _C.Tensor
+from ._C import Tensor
 
 _NUMPY = {"F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "U8": "u1", "BOOL": "?",
           "U16": "u2", "U32": "u4", "U64": "u8"}  # fmt: skip

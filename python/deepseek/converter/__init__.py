@@ -76,7 +76,7 @@ def _captured(module: Any, args: Any, kwargs: Any, dynamic: bool, by: str) -> di
         return {None: one}
     modes = {m: m.training for m in module.modules()}
     try:
-        out = {bool(module.training): one}
+        out: dict[bool | None, Any] = {bool(module.training): one}
         module.train(not module.training)
         out[bool(module.training)] = capture(module, args, kwargs, dynamic, "fx")
         return out

@@ -279,7 +279,11 @@ def _told_paths(module: Any) -> Iterator[None]:
             n.meta[_PATH] = stack[-1]
 
     def enter(path: str) -> Any:
-        return lambda *_: (tell(), stack.append(path)) and None
+        def hook(*_: Any) -> None:
+            tell()
+            stack.append(path)
+
+        return hook
 
     def leave(*_: Any) -> None:
         tell()

@@ -65,9 +65,10 @@ def _guesses(module: Any) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     size = (getattr(module, "default_cfg", None) or {}).get("input_size")
     if size:
         yield (torch.randn(2, *size),), {}
-    config = getattr(module, "config", None)
-    if main == "pixel_values" and isinstance(getattr(config, "image_size", None), int):
-        yield (), {"pixel_values": torch.randn(2, getattr(config, "num_channels", 3), config.image_size, config.image_size)}
+    config: Any = getattr(module, "config", None)
+    side = getattr(config, "image_size", None)
+    if main == "pixel_values" and isinstance(side, int):
+        yield (), {"pixel_values": torch.randn(2, getattr(config, "num_channels", 3), side, side)}
     for m in module.modules():
         shapes = _shapes_of(m)
         if shapes is not None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _C
+from .._C import Tensor
 from ..nn import Module, Parameter
 from .capture import Captured, leaves, named
 from .graph import compiled
 from .state import from_torch
-
-Tensor = _C.Tensor
 
 
 class Part(Module):

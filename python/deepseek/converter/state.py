@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import _C
-
-Tensor = _C.Tensor
+from .._C import Tensor
 
 
 def from_torch(t: Any) -> Tensor:

@@ -9,8 +9,8 @@ import deepseek
 
 from .. import _C, nn
 from .. import functional as F
+from .._C import Tensor
 
-Tensor = _C.Tensor
 Cache = list[tuple[Tensor, Tensor]]  # keys and values (batch, heads, seen so far, width) of each layer
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import deepseek
 
 from .. import _C, nn
+from .._C import Tensor
 from ._common import Cache, LanguageModel, activation, attend, heads, seen
-
-Tensor = _C.Tensor
 
 
 @dataclass

@@ -10,9 +10,8 @@ import deepseek
 
 from ... import _C
 from ... import functional as F
+from ..._C import Tensor
 from . import TABLE, op
-
-Tensor = _C.Tensor
 
 op("mul", "multiply")(operator.mul)
 op("eq")(operator.eq)

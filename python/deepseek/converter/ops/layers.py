@@ -6,9 +6,8 @@ from typing import Any
 
 from ... import _C
 from ... import functional as F
+from ..._C import Tensor
 from . import op
-
-Tensor = _C.Tensor
 
 
 @op("convolution", "_convolution")

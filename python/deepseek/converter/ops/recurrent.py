@@ -9,10 +9,10 @@ import deepseek
 
 from ... import _C
 from ... import functional as F
+from ..._C import Tensor
 from ...nn.rnn import _gru, _lstm, _plain
 from . import op
 
-Tensor = _C.Tensor
 State = tuple[Tensor, ...]  # (h,) or (h, c)
 Step = Callable[..., State]
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import _C
 from ... import functional as F
+from ..._C import Tensor
 from . import op
-
-Tensor = _C.Tensor
 
 
 def _factors(given: tuple[Any, ...], factors: Any) -> Any:

@@ -8,9 +8,8 @@ import deepseek
 
 from ... import _C
 from ... import functional as F
+from ..._C import Tensor
 from . import TABLE, op
-
-Tensor = _C.Tensor
 
 op("view", "view.default", "reshape", "_unsafe_view", "_reshape_alias", "view_copy", "unsafe_view")(
     lambda x, shape, *_: _C.view_reshape(x, list(shape)))  # fmt: skip
