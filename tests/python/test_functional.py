@@ -200,3 +200,13 @@ def test_errors_name_the_values():
     ]:
         with pytest.raises(ds.Error, match=text):
             call()
+
+
+def test_edges():
+    x = ds.tensor(r(2, 3, 4))
+    assert F.pad(x, (-4, 5), "replicate").tolist() == F.pad(x[..., 3:], (0, 4), "replicate").tolist()
+    assert F.softmax(ds.tensor(2.0), 0).item() == 1.0
+    assert F.avg_pool1d(ds.tensor([[[1, 2, 4]]]), 3).tolist() == [[[2]]]
+    check(F.pdist, TF.pdist, r(5, 3))
+    with pytest.raises(IndexError, match="out of range"):
+        F.embedding(ds.tensor([9]), ds.ones(3, 2)).numpy()

@@ -9,7 +9,7 @@ from .attention import multi_head_attention_forward, scaled_dot_product_attentio
 from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from .linear import (
-    bilinear, cosine_similarity, embedding, embedding_bag, linear, normalize, one_hot, pairwise_distance,
+    bilinear, cosine_similarity, embedding, embedding_bag, linear, normalize, one_hot, pairwise_distance, pdist,
 )  # fmt: skip
 from .loss import (
     binary_cross_entropy, binary_cross_entropy_with_logits, cosine_embedding_loss, cross_entropy, ctc_loss, gaussian_nll_loss,
@@ -25,7 +25,8 @@ from .pooling import (
     max_unpool2d, max_unpool3d,
 )  # fmt: skip
 from .vision import (
-    affine_grid, channel_shuffle, fold, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle, unfold, upsample,
+    affine_grid, channel_shuffle, fold, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle, unfold, upsample, upsample_bilinear,
+    upsample_nearest,
 )  # fmt: skip
 
 __all__ = [_n for _n in dir() if not _n.startswith("_") and callable(globals()[_n])]

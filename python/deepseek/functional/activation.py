@@ -50,6 +50,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         if input.ndim < 2 or input.shape[1] != weight.numel():
             raise _C.Error(f"[prelu] {weight.numel()} slopes do not fit the channels of {input.shape}")
         weight = _C.reshape(weight, [weight.numel()] + [1] * (input.ndim - 2))
+    elif input.ndim == 0:
+        weight = _C.reshape(weight, [])
     return _C.where(input > 0, input, input * weight)
 
 

@@ -170,3 +170,13 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, o
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     return _norm(x1 - x2 + eps, -1, p, keepdim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The distances between each two of n rows: (n, width) -> (n (n - 1) / 2,)."""
+    import numpy as np
+
+    if input.ndim != 2:
+        raise _C.Error(f"[pdist] a matrix is needed, got {input.shape}")
+    first, second = (_C.from_array(i.astype(np.int64)) for i in np.triu_indices(input.shape[0], 1))
+    return _norm(_C.take(input, first, 0) - _C.take(input, second, 0), 1, p)

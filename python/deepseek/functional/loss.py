@@ -211,7 +211,7 @@ def _hinge(x: Tensor) -> Tensor:
 
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
     zero = like(input, 0)
-    losses = _C.where(target == 1, input, zero) + _C.where(target == -1, _hinge(margin - input), zero)
+    losses = _C.where(target == -1, zero, input) + _C.where(target == 1, zero, _hinge(margin - input))
     return reduced(losses, reduction, "hinge_embedding_loss")
 
 
@@ -249,8 +249,8 @@ def multilabel_soft_margin_loss(
 
 def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
     """target (batch, classes): class indices up to the first -1."""
-    rows = input if input.ndim == 2 else _C.unsqueeze(input, 0)
-    labels = target if target.ndim == 2 else _C.unsqueeze(target, 0)
+    rows = input if input.ndim == 2 else _C.reshape(input, [1, -1])
+    labels = target if target.ndim == 2 else _C.reshape(target, [1, -1])
     n, classes = rows.shape
     ended = _C.cast(labels < 0, _C.int64)
     order = _C.arange(0.0, float(classes), 1.0, _C.int64, input.device)
@@ -270,7 +270,7 @@ def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    rows = input if input.ndim == 2 else _C.unsqueeze(input, 0)
+    rows = input if input.ndim == 2 else _C.reshape(input, [1, -1])
     index = _C.reshape(_C.cast(target, _C.int64), [-1, 1])
     classes = rows.shape[1]
     losses = power(_hinge(margin - _C.gather(rows, 1, index) + rows), p)

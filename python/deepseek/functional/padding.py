@@ -23,7 +23,7 @@ def _indexed(x: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
     import numpy as np
 
     n = x.shape[dim]
-    if n == 0:
+    if n == 0 or n + before + after < 0:
         raise _C.Error(f"[pad] mode {mode!r} has nothing to repeat in dimension {dim} of {x.shape}")
     i = np.arange(-before, n + after)
     if mode == "replicate":
@@ -51,7 +51,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     for k in range(len(pads) // 2):
         before, after = pads[2 * k], pads[2 * k + 1]
         dim = input.ndim - 1 - k
-        if before < 0 or after < 0:
+        if mode in ("constant", "circular") and (before < 0 or after < 0):
             n = x.shape[dim]
             start, stop = max(-before, 0), n - max(-after, 0)
             if stop < start:

@@ -61,7 +61,7 @@ def _max_pool(
     op = f"max_pool{n}d"
     x, single = spatial(input, n, op)
     k = pair(kernel_size, n, op, "kernel_size")
-    s = k if stride is None or stride == [] else pair(stride, n, op, "stride")
+    s = k if stride is None or stride in ([], ()) else pair(stride, n, op, "stride")
     p, d = pair(padding, n, op, "padding"), pair(dilation, n, op, "dilation")
     out = [_extent(x.shape[2 + i], k[i], s[i], p[i], d[i], ceil_mode, op) for i in range(n)]
     plain = all(i == 1 for i in d) and out == [_extent(x.shape[2 + i], k[i], s[i], p[i], 1, False, op) for i in range(n)]
@@ -121,7 +121,7 @@ def _avg_pool(
     op = f"avg_pool{n}d"
     x, single = spatial(input, n, op)
     k = pair(kernel_size, n, op, "kernel_size")
-    s = k if stride is None or stride == [] else pair(stride, n, op, "stride")
+    s = k if stride is None or stride in ([], ()) else pair(stride, n, op, "stride")
     p = pair(padding, n, op, "padding")
     out = [_extent(x.shape[2 + i], k[i], s[i], p[i], 1, ceil_mode, op) for i in range(n)]
     plain = out == [_extent(x.shape[2 + i], k[i], s[i], p[i], 1, False, op) for i in range(n)]
@@ -310,6 +310,8 @@ def _max_unpool(n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride
     flat, where = _C.reshape(x, [b, c, -1]), _C.reshape(spots, [b, c, -1])
     hits = _C.scatter_add(zeros, 2, where, _C.full(flat.shape, 1.0, x.dtype, x.device))
     y = _C.scatter_add(zeros, 2, where, flat) / _C.maximum(hits, like(x, 1))  # windows that share a maximum agree on it
+    if flat.requires_grad:
+        y = _C.custom([_C.detach(y)], [flat], lambda g: _C.gather(g, 2, where))[0]
     y = _C.reshape(y, [b, c, *size])
     return _C.squeeze(y, 0) if single else y
 

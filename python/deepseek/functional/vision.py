@@ -64,7 +64,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     k, d, p, s = (pair(v, 2, "unfold", "argument") for v in (kernel_size, dilation, padding, stride))
     index, _, _ = _columns(x.shape[2:], k, d, p, s)
     x = _constant(_constant(x, 2, p[0], p[0], 0.0), 3, p[1], p[1], 0.0)
-    y = _C.take(_C.reshape(x, [*x.shape[:2], -1]), _C.from_array(index), 2)
+    y = _C.take(_C.reshape(x, [*x.shape[:2], x.shape[2] * x.shape[3]]), _C.from_array(index), 2)
     y = _C.reshape(y, [x.shape[0], x.shape[1] * index.shape[0], index.shape[1]])
     return y if input.ndim == 4 else _C.squeeze(y, 0)
 
@@ -203,6 +203,14 @@ def _resized(x: Tensor, out: list[int], kind: str, align_corners: bool, scales: 
 
 
 upsample = interpolate
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    return interpolate(input, size, scale_factor, "bilinear", True)
 
 
 # ---- grids
