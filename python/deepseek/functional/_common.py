@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Callable
+from typing import Any
 
 from .. import _C
 from .._autocast import autocast_dtype, cast_precise, cast_products  # noqa: F401

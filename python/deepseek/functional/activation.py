@@ -10,7 +10,6 @@ from .._random import draw
 from ._common import Tensor, cast_precise, like
 
 
-
 def _written(x: Tensor, y: Tensor, inplace: bool, op: str) -> Tensor:
     if inplace:
         _C.assign(x, y, op)
