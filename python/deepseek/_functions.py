@@ -92,11 +92,17 @@ _INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "ui
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
+_KIND: dict[int, int] = {}  # by a dtype's id: there is one object a dtype, and it never goes
+
+
 def kind(t: Any) -> int:
     """0 bool, 1 integer, 2 floating, 3 complex."""
-    if t.is_floating_point:
-        return 2
-    return 3 if t.is_complex else 0 if t == _C.bool else 1
+    k = _KIND.get(id(t))
+    if k is None:
+        k = 2 if t.is_floating_point else 3 if t.is_complex else 0 if t == _C.bool else 1
+        if isinstance(t, _C.dtype):
+            _KIND[id(t)] = k
+    return k
 
 
 def promote_types(type1: Any, type2: Any) -> Any:
@@ -151,6 +157,10 @@ def as_operand(value: Any, beside: Any = None) -> Tensor:
     """A tensor as it is; a number as a 0-d tensor of the dtype that promotion beside a tensor gives it."""
     if isinstance(value, Tensor):
         return value
+    if type(value) is float or (type(value) is int and -(2**53) < value < 2**53):
+        if beside is None:
+            return _C.full((), value, beside_type(value, None), "cpu")
+        return _C.full((), value, beside_type(value, beside.dtype), beside.device)
     if isinstance(value, (builtins.bool, int, float)):
         t = beside_type(value, None if beside is None else beside.dtype)
         return full((), value, dtype=t, device="cpu" if beside is None else beside.device)
@@ -164,6 +174,8 @@ def operands(a: Any, b: Any) -> tuple[Tensor, Tensor]:
         return a, b if isinstance(b, Tensor) else as_operand(b, a)
     if isinstance(b, Tensor):
         return as_operand(a, b), b
+    if isinstance(a, (int, float, complex)) and isinstance(b, (int, float, complex)):
+        raise TypeError(f"one of two operands must be a tensor, got the numbers {a} and {b}")
     return as_operand(a), as_operand(b)
 
 
@@ -176,12 +188,18 @@ def floating(x: Any) -> Tensor:
 def common(xs: Iterable[Any]) -> list[Tensor]:
     """Tensors cast to the dtype they promote to."""
     ts = [as_operand(x) for x in xs]
+    t = ts[0].dtype
+    for x in ts:
+        if x.dtype is not t:
+            break
+    else:
+        return ts
     t = result_type(*ts)
     return [x if x.dtype == t else _C.cast(x, t) for x in ts]
 
 
 def cast_to(x: Tensor, dtype: Any) -> Tensor:
-    return x if dtype is None or x.dtype == _C.to_dtype(dtype) else _C.cast(x, dtype)
+    return x if dtype is None or x.dtype is dtype or x.dtype == _C.to_dtype(dtype) else _C.cast(x, dtype)
 
 
 # ---- dimensions
@@ -190,6 +208,8 @@ def cast_to(x: Tensor, dtype: Any) -> Tensor:
 def one_dim(name: str, dim: int, rank: int) -> int:
     """dim counted from the front."""
     d = dim.__index__()
+    if 0 <= d < rank:
+        return d
     if not -builtins.max(rank, 1) <= d < builtins.max(rank, 1):
         raise IndexError(f"[{name}] dimension {d} is out of range for tensors of rank {rank}")
     return d + rank if d < 0 else d

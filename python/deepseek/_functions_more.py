@@ -27,7 +27,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         if isinstance(bound, Tensor) and bound.requires_grad or b.dtype == _C.bool:
             x = maximum(x, b) if below else minimum(x, b)
         else:
-            outside = (x < b if below else b < x) | (b != b)
+            outside = x < b if below else b < x
+            if isinstance(bound, Tensor) or bound != bound:
+                outside = outside | (b != b)
             x = _where(outside, b, x)
     return x
 

@@ -171,7 +171,7 @@ def _positive(name: str, v: float) -> float:
 
 
 _filled("uniform_", _uniform)
-_filled("normal_", lambda d, mean=0.0, std=1.0: d("normal") * (_positive("normal_", std) if std else 0.0) + mean)
+_filled("normal_", lambda d, mean=0.0, std=1.0: d("normal") * (_positive("normal_", std) if std != 0 else 0.0) + mean)
 _filled("exponential_", lambda d, lambd=1.0: TABLE["log1p"](-d("uniform")) * (-1 / _positive("exponential_", lambd)))
 _filled("cauchy_", lambda d, median=0.0, sigma=1.0: TABLE["tan"]((d("uniform") - 0.5) * math.pi) * _positive("cauchy_", sigma) + median)
 _filled("log_normal_", lambda d, mean=1.0, std=2.0: _C.exp(d("normal") * _positive("log_normal_", std) + mean))

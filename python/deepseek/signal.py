@@ -18,8 +18,8 @@ def _window(f: Callable[..., Tensor]) -> Any:
         M: int, *args: Any, sym: bool = True, dtype: Any = None, layout: Any = None, device: str = "cpu", requires_grad: bool = False, **kwargs: Any
     ) -> Tensor:
         t = _C.to_dtype(dtype) if dtype is not None else _C.get_default_dtype()
-        if not t.is_floating_point:
-            raise Error(f"[{f.__name__}] a floating dtype is needed, got {t}")
+        if not t.is_floating_point or t.itemsize < 4:
+            raise Error(f"[{f.__name__}] float32 or float64 is needed, got {t}")
         if M < 0:
             raise Error(f"[{f.__name__}] the number of samples must not be negative, got {M}")
         if M <= 1:
