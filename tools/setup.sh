@@ -4,7 +4,7 @@ BUILD_PACKAGES=(
   g++ cmake ninja-build mold pkg-config
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
   libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libsqlite3-dev libspdlog-dev prometheus-cpp-dev libcivetweb-dev
-  libucx-dev zlib1g-dev dataset-fashion-mnist
+  libucx-dev zlib1g-dev libeigen3-dev dataset-fashion-mnist
   python3-dev python3-venv python3-pip python3-numpy ccache
 )
 TEST_PACKAGES=(libgtest-dev libgmock-dev clang-14 clang-format-14 python3-torch)

@@ -6,7 +6,9 @@
 
 #include "engine/lazy/tensor.h"
 #include "engine/ops/functions_index.h"
+#include "engine/ops/functions_linalg.h"
 #include "engine/ops/functions_math.h"
+#include "engine/ops/functions_windows.h"
 
 namespace ds {
 

@@ -5,6 +5,7 @@
 #include "engine/lazy/node.h"
 #include "engine/ops/around.h"
 #include "engine/ops/index.h"
+#include "engine/ops/limits.h"
 #include "engine/ops/view.h"
 
 namespace ds {
@@ -274,24 +275,13 @@ Linear linearize(const char* op, const Tensor& x, const std::vector<Tensor>& ind
   return l;
 }
 
-constexpr double lowest_of(DType t, bool floating_inf) {
-  switch (t) {
-    case DType::i32:
-      return -2147483648.0;
-    case DType::i64:
-      return -9223372036854775808.0;
-    default:
-      return floating_inf ? -__builtin_inf() : 0;
-  }
-}
-
 // What changes nothing: for a base that is not to count.
 Tensor neutral(const Tensor& x, ScatterReduce how) {
   if (how == ScatterReduce::prod) return like(x, 1);
-  if (how == ScatterReduce::amax) return like(x, lowest_of(x.dtype(), is_floating(x.dtype())));
+  if (how == ScatterReduce::amax) return like(x, lowest_of(x.dtype()));
   if (how == ScatterReduce::amin) {
     if (is_floating(x.dtype())) return like(x, __builtin_inf());
-    Tensor low = like(x, lowest_of(x.dtype(), false));
+    Tensor low = like(x, lowest_of(x.dtype()));
     return bitwise_not(low);  // the greatest
   }
   return like(x, 0);

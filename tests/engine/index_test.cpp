@@ -97,6 +97,8 @@ TEST(Writes, ScatterAndItsReductions) {
   EXPECT_EQ(r(ScatterReduce::mean, false), (F{15, 2, 3, 4, 40, 30}));
   EXPECT_EQ(r(ScatterReduce::amax, true), (F{20, 2, 3, 4, 40, 30}));
   EXPECT_EQ(r(ScatterReduce::amin, false), (F{10, 2, 3, 4, 40, 30}));
+  Tensor small = Tensor::from<int8_t>({5, 5}, {2});
+  EXPECT_EQ(doubles(scatter_reduce(small, 0, ints({0}), small * -1.0, ScatterReduce::amax, false)), (Doubles{-5, 5}));
   EXPECT_EQ(scatter(x, 0, ints({1}, {1, 1}), ones({1, 1})).to_vector<float>(), (F{1, 2, 3, 1, 5, 6}));
   for (auto how :
        {ScatterReduce::sum, ScatterReduce::prod, ScatterReduce::mean, ScatterReduce::amax, ScatterReduce::amin})
