@@ -44,7 +44,7 @@ void set_default_dtype(DType t) {
 }
 
 bool dtype_from(nb::handle h, DType& out) {
-  if (DTypeObject * d; nb::try_cast(h, d)) {
+  if (DTypeObject * d; nb::try_cast(h, d) && d) {
     out = d->value;
     return true;
   }

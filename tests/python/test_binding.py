@@ -182,3 +182,8 @@ def test_an_index_out_of_range_is_an_index_error() -> None:
         ds.ones(3)[ds.tensor([1, 7])].numpy()
     with pytest.raises(IndexError):
         ds.ones(3).sum(4)
+
+
+def test_a_dtype_is_no_none() -> None:
+    assert (ds.float32 == None) is False  # noqa: E711
+    assert ds.float32 != ds.float64 and ds.float32 == ds.ones(1).dtype
