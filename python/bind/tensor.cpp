@@ -167,7 +167,7 @@ const Tensor& unwrap(TensorObject* o) {
   if (o->view) {
     const Tensor& base = unwrap(o->view->base);
     if (o->view->version != o->view->base->version) {
-      o->tensor = o->view->take(base);
+      replace(o, o->view->take(base));
       o->view->version = o->view->base->version;
       ++o->version;
     }

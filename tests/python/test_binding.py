@@ -187,3 +187,12 @@ def test_an_index_out_of_range_is_an_index_error() -> None:
 def test_a_dtype_is_no_none() -> None:
     assert (ds.float32 == None) is False  # noqa: E711
     assert ds.float32 != ds.float64 and ds.float32 == ds.ones(1).dtype
+
+
+def test_a_view_that_was_taken_again_still_gathers_its_gradient() -> None:
+    base = ds.ones(4, requires_grad=True) * 2
+    view = base[1:]
+    view.retain_grad()
+    base += 1
+    (view * view).sum().backward()
+    assert view.grad.tolist() == [6, 6, 6]
