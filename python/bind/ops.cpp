@@ -106,6 +106,13 @@ void bind_layers(nb::module_& m) {
       "The loss of each row: logits (rows, classes), target int64 (rows,); a target out of range gives 0.");
   m.def("layer_norm",
         [](const Tensor& x, const Tensor& w, const Tensor& b, double eps) { return layer_norm(x, w, b, eps); });
+  m.def(
+      "attention",
+      [](const Tensor& q, const Tensor& k, const Tensor& v, std::optional<Tensor> mask, bool causal, double scale) {
+        return scaled_dot_product_attention(q, k, v, {mask ? *mask : Tensor(), causal, scale});
+      },
+      arg("q"), arg("k"), arg("v"), arg("mask").none(), arg("causal"), arg("scale"),
+      "In blocks of queries: memory grows with the length, not with its square.");
   m.def("embedding", [](const Tensor& index, const Tensor& w) { return embedding(index, w); });
   m.def("take", [](const Tensor& x, const Tensor& index, int64_t dim) { return take(x, index, dim); });
   m.def("gather", [](const Tensor& x, int64_t dim, const Tensor& index) { return gather(x, dim, index); });

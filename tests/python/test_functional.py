@@ -210,3 +210,27 @@ def test_edges():
     check(F.pdist, TF.pdist, r(5, 3))
     with pytest.raises(IndexError, match="out of range"):
         F.embedding(ds.tensor([9]), ds.ones(3, 2)).numpy()
+
+
+@pytest.mark.parametrize("case", ["plain", "causal", "bool", "added", "grouped"])
+def test_attention_in_blocks_is_the_composition(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long sequences go to the engine's blocks: the same values and gradients."""
+    from deepseek.functional import attention
+
+    ds.manual_seed(0)
+    heads = 2 if case == "grouped" else 4
+    inputs = [ds.randn(2, 4, 300, 8), ds.randn(2, heads, 520, 8), ds.randn(2, heads, 520, 6)]
+    mask = None
+    if case == "bool":
+        mask = ds.rand(2, 1, 300, 520) > 0.5
+    if case == "added":
+        mask = ds.randn(300, 520)
+    results = []
+    for least in (1, 10**9):
+        monkeypatch.setattr(attention, "_BLOCKS_FROM", least)
+        q, k, v = (x.clone().requires_grad_() for x in inputs)
+        out = attention.scaled_dot_product_attention(q, k, v, mask, is_causal=case == "causal", enable_gqa=case == "grouped")
+        (out * out).sum().backward()
+        results.append([t.detach().numpy() for t in (out, q.grad, k.grad, v.grad)])
+    for ours, want in zip(*results):
+        np.testing.assert_allclose(ours, want, rtol=2e-4, atol=2e-5)

@@ -24,6 +24,18 @@ def masked(scores: Tensor, mask: Tensor) -> Tensor:
     return scores + mask
 
 
+_BLOCKS_FROM = 512  # keys: below, the whole score matrix is small, and the composition is what ONNX has
+
+
+def _in_blocks(query: Tensor, key: Tensor, value: Tensor, dropout_p: float, factor: float, enable_gqa: bool) -> bool:
+    """Whether the engine's attention serves: its memory grows with the length, not with its square."""
+    batched = query.ndim >= 3 and query.shape[:-3] == key.shape[:-3] == value.shape[:-3]
+    if not batched or key.shape[-2] < _BLOCKS_FROM or dropout_p or factor <= 0:
+        return False
+    heads, served = query.shape[-3], key.shape[-3]
+    return value.shape[-3] == served and (heads == served or (enable_gqa and served > 0 and heads % served == 0))
+
+
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False,
     scale: float | None = None, enable_gqa: bool = False,
@@ -39,6 +51,8 @@ def scaled_dot_product_attention(
     if attn_mask is not None and is_causal:
         raise _C.Error("[scaled_dot_product_attention] attn_mask and is_causal exclude each other")
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if _in_blocks(query, key, value, dropout_p, factor, enable_gqa):
+        return _C.attention(query, key, value, attn_mask, is_causal, factor)
     groups = 1
     if enable_gqa and query.shape[-3] != key.shape[-3]:
         groups = query.shape[-3] // key.shape[-3]
