@@ -18,11 +18,22 @@ JOBS=${DS_JOBS:-$(nproc)}
 
 say() { printf '== %s\n' "$*"; }
 
+is_installed() { [[ $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) == 'install ok installed' ]]; }
+
+# Certificates that were put there by hand, as behind a proxy that opens TLS, are lost when a package brings
+# ca-certificates: pip goes on with what the machine trusted before.
+keep_certificates() {
+  local bundle=/etc/ssl/certs/ca-certificates.crt kept=$PWD/build/certificates.crt
+  if [[ -s $bundle ]] && ! is_installed ca-certificates; then mkdir -p build && cp "$bundle" "$kept"; fi
+  if [[ -s $kept ]]; then export PIP_CERT=$kept; fi
+}
+
 # install_packages NAME...: installs those that are missing; quick when none is.
 install_packages() {
   local missing=() name
+  keep_certificates
   for name in "$@"; do
-    [[ $(dpkg-query -W -f '${Status}' "$name" 2>/dev/null) == 'install ok installed' ]] || missing+=("$name")
+    is_installed "$name" || missing+=("$name")
   done
   ((${#missing[@]})) || return 0
   local root=()

@@ -15,6 +15,10 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 
 from cluster import Cluster  # noqa: E402
 
+sys.path.insert(0, str(ROOT / "bench/train"))
+
+from run import Process  # noqa: E402
+
 ROUNDS = 3
 MODELS = {"mlp": {"family": "mlp", "hidden": [512, 256]}, "cnn": {"family": "cnn", "channels": [32, 64]}}
 STEPS = {"mlp": 1500, "cnn": 100}
@@ -52,6 +56,25 @@ class Bench:
         print(json.dumps(row), flush=True)
 
 
+def machine_limit(family: str) -> None:
+    """What two cores give that share nothing but the machine: two lone processes on half the batch each, against one on
+    the whole. No two ranks can be expected to do better in the same minutes."""
+    program, steps = str(ROOT / "build/release/bin/bench_train"), STEPS[family] // 20
+    one = Process(["taskset", "-c", "0", program, family, "128", "1"])
+    two = [Process(["taskset", "-c", str(core), program, family, "64", "1"]) for core in (0, 1)]
+    ratios, wholes, halves = [], [], []
+    for _ in range(2 * ROUNDS + 1):
+        wholes.append(one.time(steps))
+        for process in two:
+            process.start(steps)
+        halves.append(max(process.finish() for process in two))
+        ratios.append(wholes[-1] / halves[-1])
+    row = {"bench": "scaling", "case": f"{family}: two lone processes of half the batch over one", "ours": round(128 / statistics.median(halves), 1),
+           "peer": "1 process, 1 core", "peer_value": round(128 / statistics.median(wholes), 1), "unit": "samples/s",
+           "ratio": round(statistics.median(ratios), 3)}  # fmt: skip
+    print(json.dumps(row), flush=True)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ds-scaling-") as name:
         folder = pathlib.Path(name)
@@ -59,6 +82,7 @@ def main() -> None:
         try:
             bench = Bench(cluster, folder)
             for family in MODELS:
+                machine_limit(family)
                 bench.compare(f"{family}: 2 ranks over 1", (family, 2, False), (family, 1, False), "1 rank, 1 core")
                 bench.compare(f"{family}: deterministic, 2 ranks", (family, 2, True), (family, 2, False), "not deterministic")
         finally:

@@ -32,11 +32,18 @@ class Process:
     def ready(self) -> bool:
         return self.greeting[:1] == ["ready"]
 
-    def time(self, steps: int) -> float:
-        assert self.process.stdin is not None and self.process.stdout is not None
+    def start(self, steps: int) -> None:
+        assert self.process.stdin is not None
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
+
+    def finish(self) -> float:
+        assert self.process.stdout is not None
         return float(self.process.stdout.readline())
+
+    def time(self, steps: int) -> float:
+        self.start(steps)
+        return self.finish()
 
     def close(self) -> None:
         assert self.process.stdin is not None
