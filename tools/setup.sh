@@ -25,7 +25,7 @@ is_installed() { [[ $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) == 'install
 keep_certificates() {
   local bundle=/etc/ssl/certs/ca-certificates.crt kept=$PWD/build/certificates.crt
   if [[ -s $bundle ]] && ! is_installed ca-certificates; then mkdir -p build && cp "$bundle" "$kept"; fi
-  if [[ -s $kept ]]; then export PIP_CERT=$kept; fi
+  if [[ -s $kept ]]; then export PIP_CERT=$kept REQUESTS_CA_BUNDLE=$kept SSL_CERT_FILE=$kept; fi  # pip heeds each of them
 }
 
 # install_packages NAME...: installs those that are missing; quick when none is.
