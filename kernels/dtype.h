@@ -100,7 +100,7 @@ struct float16 {
   explicit operator float() const { return unpack_f16(bits); }
 };
 
-// Laid out as std::complex, which devices lack; its arithmetic stands in kernels/complex.h.
+// Laid out as std::complex, which devices lack; its arithmetic stands in kernels/scalar.h.
 template <class T>
 struct Complex {
   T re, im;

@@ -424,41 +424,156 @@ DS_HD void adamw(const AdamWFactors<T>& f, T& p, T& m, T& v, T g) {
   p = fma(f.decay, p, -(f.rate * m / fma(sqrt(v), f.scale, f.eps)));
 }
 
-// ---- random numbers: Philox 4x32-10 ----
-struct Words {
-  uint32_t w[4];
-};
-DS_HD Words philox(uint64_t seed, uint64_t counter) {
-  uint32_t c0 = static_cast<uint32_t>(counter), c1 = static_cast<uint32_t>(counter >> 32), c2 = 0, c3 = 0;
-  uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    uint64_t p = uint64_t{0xd2511f53u} * c0, q = uint64_t{0xcd9e8d57u} * c2;
-    c0 = static_cast<uint32_t>(q >> 32) ^ c1 ^ k0;
-    c1 = static_cast<uint32_t>(q);
-    c2 = static_cast<uint32_t>(p >> 32) ^ c3 ^ k1;
-    c3 = static_cast<uint32_t>(p);
-    k0 += 0x9e3779b9u;
-    k1 += 0xbb67ae85u;
+// ---- complex elements. Products and quotients are written as NumPy computes them, so that a product commutes and
+// z conj(z) is real; functions of complex64 are those of complex128, rounded ----
+template <class T>
+DS_HD Complex<T> complex(T re, T im) requires Float<T> {
+  return {re, im};
+}
+template <class T>
+DS_HD T real(Complex<T> z) {
+  return z.re;
+}
+template <class T>
+DS_HD T imag(Complex<T> z) {
+  return z.im;
+}
+template <class T>
+DS_HD Complex<T> conj(Complex<T> z) {
+  return {z.re, -z.im};
+}
+template <class T>
+DS_HD Complex<T> neg(Complex<T> z) {
+  return {-z.re, -z.im};
+}
+template <class T>
+DS_HD Complex<T> add(Complex<T> a, Complex<T> b) {
+  return {a.re + b.re, a.im + b.im};
+}
+template <class T>
+DS_HD Complex<T> sub(Complex<T> a, Complex<T> b) {
+  return {a.re - b.re, a.im - b.im};
+}
+template <class T>
+DS_HD T product(T a, T b) {
+  return DS_ROUNDED(a * b);
+}
+template <class T>
+DS_HD Complex<T> mul(Complex<T> a, Complex<T> b) {
+  return {product(a.re, b.re) - product(a.im, b.im), product(a.re, b.im) + product(a.im, b.re)};
+}
+// Smith: the larger part of the divisor is divided out first, so that nothing overflows on the way.
+template <class T>
+DS_HD Complex<T> div(Complex<T> a, Complex<T> b) {
+  bool turn = abs(b.re) < abs(b.im);
+  T large = turn ? b.im : b.re, small = turn ? b.re : b.im;
+  T p = turn ? a.im : a.re, q = turn ? a.re : a.im;
+  if (large == T(0)) return {a.re / abs(b.re), a.im / abs(b.re)};
+  T r = small / large, d = large + product(small, r), pr = product(p, r);
+  T im = turn ? pr - q : q - pr;
+  return {(p + product(q, r)) / d, im / d};
+}
+
+DS_HD double abs(Complex<double> z) { return __builtin_hypot(z.re, z.im); }
+DS_HD float abs(Complex<float> z) {
+  return static_cast<float>(__builtin_hypot(static_cast<double>(z.re), static_cast<double>(z.im)));
+}
+DS_HD double angle(Complex<double> z) { return __builtin_atan2(z.im, z.re); }
+// z / |z|; 0 stays.
+DS_HD Complex<double> sign(Complex<double> z) {
+  double a = abs(z);
+  return a == 0 ? Complex<double>(0, 0) : Complex<double>(z.re / a, z.im / a);
+}
+
+DS_HD bool is_finite(double x) { return x - x == 0; }
+// r (cos t + i sin t); an angle of 0 gives no NaN beside an infinite r.
+DS_HD Complex<double> polar(double r, double t) { return {r * __builtin_cos(t), t == 0 ? t : r * __builtin_sin(t)}; }
+DS_HD Complex<double> exp(Complex<double> z) {
+  constexpr double inf = __builtin_inf();
+  if (z.re == -inf && !is_finite(z.im)) return {0, 0};
+  if (z.re == inf && !is_finite(z.im)) return {inf, __builtin_nan("")};
+  if (z.re > 709) {  // e^re alone may overflow
+    Complex<double> y = polar(exp(z.re - 709), z.im);
+    return {y.re * 8.218407461554972e307, y.im * 8.218407461554972e307};
   }
-  return {{c0, c1, c2, c3}};
+  return polar(exp(z.re), z.im);
 }
-// [0, 1): the top 24 bits of a word, or the top 53 of (a, b). bf16 takes the top 8 bits and f16
-// the top 11, so that they never round to 1.
-DS_HD float uniform_f32(uint32_t a) {
-  return static_cast<float>(static_cast<int32_t>(a >> 8)) * 5.9604644775390625e-08f;
+DS_HD Complex<double> log(Complex<double> z) {
+  double x = abs(z.re), y = abs(z.im), m = x < y ? y : x, n = x < y ? x : y;
+  bool near = m > 0.5 && m < 1.5 && n < 1.5;  // where |z| may be about 1 and its logarithm about 0
+  double r = near ? 0.5 * __builtin_log1p((m - 1) * (m + 1) + n * n) : log(abs(z));
+  return {r, angle(z)};
 }
-DS_HD float uniform_bf16(uint32_t a) { return static_cast<float>(static_cast<int32_t>(a >> 24)) * 0.00390625f; }
-DS_HD float uniform_f16(uint32_t a) { return static_cast<float>(static_cast<int32_t>(a >> 21)) * 0.00048828125f; }
-DS_HD double uniform_f64(uint32_t a, uint32_t b) {
-  return static_cast<double>(((uint64_t{a} << 32) | b) >> 11) * 1.1102230246251565e-16;
+DS_HD Complex<double> sqrt(Complex<double> z) {
+  constexpr double inf = __builtin_inf();
+  if (z.re == 0 && z.im == 0) return {0, z.im};
+  if (abs(z.im) == inf) return {inf, z.im};
+  double scale = abs(z.re) > 1e300 || abs(z.im) > 1e300 ? 0.25 : 1;  // so that the modulus does not overflow
+  if (abs(z.re) < 1e-290 && abs(z.im) < 1e-290) scale = 0x1p200;
+  double x = z.re * scale, y = z.im * scale, back = scale == 1 ? 1 : scale == 0.25 ? 2 : 0x1p-100;
+  double t = sqrt(0.5 * (abs(x) + __builtin_hypot(x, y)));
+  double other = z.im == 0 ? z.im : y / (2 * t) * back;
+  t *= back;
+  if (z.re >= 0) return {t, other};
+  return {abs(other), __builtin_copysign(t, z.im)};
 }
-// Box-Muller: elements 2i (cos) and 2i+1 (sin) of a stream come from its uniforms 2i and 2i+1.
-DS_HD float normal_radius(float u) { return sqrt(-2.f * log(1.f - u)); }
-DS_HD double normal_radius(double u) { return sqrt(-2. * log(1. - u)); }
-DS_HD float normal_angle(float v) { return v * 6.2831853071795864769f; }
-DS_HD double normal_angle(double v) { return v * 6.2831853071795864769; }
+DS_HD Complex<double> sin(Complex<double> z) {
+  return {z.re == 0 ? z.re : sin(z.re) * __builtin_cosh(z.im), z.im == 0 ? z.im : cos(z.re) * __builtin_sinh(z.im)};
+}
+DS_HD Complex<double> cos(Complex<double> z) {
+  double s = sin(z.re), im = z.im == 0   ? z.im * __builtin_copysign(1, s)
+                             : z.re == 0 ? z.re * __builtin_copysign(1, z.im)
+                                         : s * __builtin_sinh(z.im);
+  return {cos(z.re) * __builtin_cosh(z.im), -im};
+}
+// Kahan's, which neither overflows nor cancels.
+DS_HD Complex<double> tanh(Complex<double> z) {
+  if (abs(z.re) > 22) {
+    double tiny = is_finite(z.im) ? 4 * sin(z.im) * cos(z.im) * exp(-2 * abs(z.re)) : 0;
+    return {__builtin_copysign(1, z.re), tiny};
+  }
+  double t = __builtin_tan(z.im), b = 1 + t * t, s = __builtin_sinh(z.re), rho = sqrt(1 + s * s);
+  double d = 1 + b * s * s;
+  return {b * rho * s / d, t / d};
+}
+DS_HD Complex<double> sigmoid(Complex<double> z) {
+  if (z.re >= 0) return div(Complex<double>(1, 0), add(Complex<double>(1, 0), exp(neg(z))));
+  Complex<double> e = exp(z);
+  return div(e, add(Complex<double>(1, 0), e));
+}
+DS_HD Complex<double> rsqrt(Complex<double> z) { return div(Complex<double>(1, 0), sqrt(z)); }
+DS_HD Complex<double> pow(Complex<double> z, Complex<double> w) {
+  if (w.re == 0 && w.im == 0) return {1, 0};
+  if (z.re == 0 && z.im == 0 && w.re > 0) return {0, 0};
+  if (w.im == 0 && w.re == floor(w.re) && abs(w.re) <= 64) {  // small whole powers by products, as exact as they are
+    Complex<double> r(1, 0);
+    for (int n = static_cast<int>(abs(w.re)); n != 0; n >>= 1) {
+      if (n & 1) r = mul(r, z);
+      z = mul(z, z);
+    }
+    return w.re < 0 ? div(Complex<double>(1, 0), r) : r;
+  }
+  return exp(mul(w, log(z)));
+}
+
+DS_HD Complex<double> widen(Complex<float> z) { return {static_cast<double>(z.re), static_cast<double>(z.im)}; }
+DS_HD Complex<float> narrow(Complex<double> z) { return {static_cast<float>(z.re), static_cast<float>(z.im)}; }
+#define DS_IN_DOUBLE(name) \
+  DS_HD Complex<float> name(Complex<float> z) { return narrow(name(widen(z))); }
+DS_IN_DOUBLE(sign)
+DS_IN_DOUBLE(exp)
+DS_IN_DOUBLE(log)
+DS_IN_DOUBLE(sqrt)
+DS_IN_DOUBLE(rsqrt)
+DS_IN_DOUBLE(sin)
+DS_IN_DOUBLE(cos)
+DS_IN_DOUBLE(tanh)
+DS_IN_DOUBLE(sigmoid)
+#undef DS_IN_DOUBLE
+DS_HD float angle(Complex<float> z) { return static_cast<float>(angle(widen(z))); }
+DS_HD Complex<float> pow(Complex<float> z, Complex<float> w) { return narrow(pow(widen(z), widen(w))); }
 
 }  // namespace ds::kernels::scalar
 
-#include "kernels/complex.h"
+#include "kernels/scalar_random.h"
 #include "kernels/scalar_special.h"
