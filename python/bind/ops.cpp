@@ -52,6 +52,8 @@ void bind_shapes(nb::module_& m) {
   m.def("concat", [](std::vector<Tensor> xs, int64_t dim) { return concat(xs, dim); });
   m.def("clone", [](const Tensor& x) { return clone(x); });
   m.def("contiguous", [](const Tensor& x) { return contiguous(x); });
+  m.def("promote_types", [](DType a, DType b) { return promote_types("promote_types", a, b); });
+  m.def("casts_in_place", casts_in_place);
   m.def("cast", [](const Tensor& x, DType t) { return cast(x, t); });
   m.def("where", [](const Tensor& c, const Tensor& a, const Tensor& b) { return where(c, a, b); });
 }

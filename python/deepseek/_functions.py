@@ -56,7 +56,7 @@ def op(f: F | None = None, *, names: tuple[str, ...] = (), method: bool = True, 
 def _writing(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
     def h(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         result = f(self, *args, **kwargs)
-        if kind(result.dtype) > kind(self.dtype):
+        if not _C.casts_in_place(result.dtype, self.dtype):
             raise Error(f"[{name}] a result of {result.dtype} cannot be kept in a {self.dtype} tensor")
         _C.assign(self, result, name)
         return self
@@ -107,25 +107,7 @@ def kind(t: Any) -> int:
 
 def promote_types(type1: Any, type2: Any) -> Any:
     """The smallest dtype that holds both: as the array API has it, and across kinds as PyTorch has it."""
-    a, b = _C.to_dtype(type1), _C.to_dtype(type2)
-    if a == b:
-        return a
-    ka, kb = kind(a), kind(b)
-    if ka != kb:
-        if {ka, kb} == {2, 3}:
-            real, other = (a, b) if ka == 2 else (b, a)
-            return _C.complex128 if real == _C.float64 else other
-        return a if ka > kb else b
-    if ka == 1:
-        if "uint64" in (a.name, b.name) and "int" in (a.name[:3], b.name[:3]):
-            raise Error(f"[promote_types] no integer holds both {a.name} and {b.name}: cast one of them")
-        signed = [t for t in (a, b) if not t.name.startswith("u")]
-        if len(signed) == 1 and signed[0].itemsize <= (a if signed[0] is b else b).itemsize:
-            return getattr(_C, f"int{16 * (a if signed[0] is b else b).itemsize}")
-        return a if a.itemsize > b.itemsize else b
-    if a.itemsize == b.itemsize:
-        return _C.float32
-    return a if a.itemsize > b.itemsize else b
+    return _C.promote_types(type1, type2)
 
 
 def result_type(*values: Any) -> Any:
