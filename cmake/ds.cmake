@@ -12,10 +12,12 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")  # asserts stay on: they cost nothing where it matters
 
+# One cache for every build folder: the package's wheel finds what the daemons' build has compiled.
 find_program(DS_CCACHE ccache)
 if(DS_CCACHE)
-  set(CMAKE_C_COMPILER_LAUNCHER ${DS_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${DS_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+    CCACHE_SLOPPINESS=pch_defines,time_macros ${DS_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
 
 add_library(ds_flags INTERFACE)
