@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "ds/v1/job.grpc.pb.h"
 #include "ds/v1/worker.grpc.pb.h"
 
@@ -49,6 +51,44 @@ absl::Status in_words(const grpc::Status& status, const ClientOptions& options) 
   }
 }
 
+// The streams under way, for whoever wants them to end.
+class Streams {
+ public:
+  // One attempt to read a stream, while it lasts.
+  class Scope {
+   public:
+    Scope(Streams& streams, grpc::ClientContext& context) : streams_(streams), context_(context) {
+      absl::MutexLock lock(&streams_.mutex_);
+      streams_.open_.insert(&context_);
+    }
+    ~Scope() {
+      absl::MutexLock lock(&streams_.mutex_);
+      streams_.open_.erase(&context_);
+    }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Streams& streams_;
+    grpc::ClientContext& context_;
+  };
+
+  int64_t stops() {
+    absl::MutexLock lock(&mutex_);
+    return stops_;
+  }
+  void stop() {
+    absl::MutexLock lock(&mutex_);
+    ++stops_;
+    for (grpc::ClientContext* context : open_) context->TryCancel();
+  }
+
+ private:
+  absl::Mutex mutex_;
+  int64_t stops_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<grpc::ClientContext*> open_ ABSL_GUARDED_BY(mutex_);
+};
+
 }  // namespace
 
 struct Client::Stubs {
@@ -59,6 +99,7 @@ struct Client::Stubs {
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::JobService::Stub> jobs;
   std::unique_ptr<v1::WorkerService::Stub> workers;
+  Streams streams;
 };
 
 Client::Client(ClientOptions options)
@@ -164,8 +205,11 @@ absl::Status Client::read_stream(Clock::time_point until, const Open& open, cons
   if (absl::Status status = check_address(options_.address); !status.ok()) return status;
   auto heard = Clock::now();
   auto patience = options_.patience;  // longer once somebody has answered: then it is a restart, not a wrong address
+  const int64_t stops = stubs_->streams.stops();
   for (bool lost = false;;) {
     grpc::ClientContext context;
+    const Streams::Scope scope(stubs_->streams, context);
+    if (stubs_->streams.stops() != stops) return absl::CancelledError("stopped");
     if (until != Clock::time_point::max()) context.set_deadline(until);
     auto reader = open(&context);
     Message message;
@@ -180,6 +224,7 @@ absl::Status Client::read_stream(Clock::time_point until, const Open& open, cons
       }
     }
     grpc::Status status = reader->Finish();
+    if (stubs_->streams.stops() != stops) return absl::CancelledError("stopped");
     if (status.ok() && take(nullptr)) return absl::OkStatus();
     if (status.ok()) status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream ended before the job");
     const bool again = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
@@ -234,6 +279,8 @@ absl::Status Client::logs(const std::string& id, bool follow,
   };
   return read_stream<v1::LogChunk>(Clock::time_point::max(), open, take, {});
 }
+
+void Client::stop_streams() { stubs_->streams.stop(); }
 
 absl::StatusOr<std::vector<v1::Worker>> Client::workers() {
   auto response = call_once_answered<v1::ListWorkersResponse>(

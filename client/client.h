@@ -52,6 +52,8 @@ class Client {
                      const std::function<void(const absl::Status&)>& on_lost = {});
   // Gives the logs of all ranks; with `follow` until the job has ended. Survives a lost coordinator likewise.
   absl::Status logs(const std::string& id, bool follow, const std::function<bool(const v1::LogChunk&)>& on_chunk);
+  // Ends every watch() and logs() that waits in another thread, with Cancelled.
+  void stop_streams();
 
   absl::StatusOr<std::vector<v1::Worker>> workers();
   absl::StatusOr<v1::Worker> drain(const std::string& name);

@@ -8,6 +8,7 @@ from . import _C, _anomaly
 from ._creation import asarray
 
 Tensor = _C.Tensor
+after_backward: list[Any] = []  # called after each backward(); none in most programs
 
 
 def _ints(args: tuple[Any, ...]) -> list[int]:
@@ -184,6 +185,8 @@ def backward(self: Tensor, gradient: Tensor | None = None, retain_graph: bool | 
     if isinstance(inputs, Tensor):
         inputs = [inputs]
     _C.backward(self, gradient, keep, create_graph, inputs)
+    for hook in after_backward:
+        hook()
 
 
 @method

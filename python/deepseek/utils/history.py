@@ -25,6 +25,12 @@ class History:
         if self._figure is not None and len(self.steps.get("loss", ())) % 25 == 0:
             self._draw()
 
+    def replace(self, steps: dict[str, list[float]]) -> None:
+        """Another record in the place of this one, which a live figure shows at once."""
+        self.steps = {name: values for name, values in steps.items() if values}
+        if self._figure is not None:
+            self._draw()
+
     def end_epoch(self, **values: float) -> None:
         self.epochs.append({k: float(v) for k, v in values.items()})
         if self._figure is not None:

@@ -37,9 +37,16 @@ class Progress:
         self._start = time.monotonic()
         for item in self.items:
             yield item
-            self.done += 1
-            if self._live and time.monotonic() - self._shown > 0.1:
-                self._show("\r")
+            self.reach(self.done + 1)
+        self.close()
+
+    def reach(self, done: int) -> None:
+        """So much is done: what iterating over the items does by itself."""
+        self.done = done
+        if self._live and time.monotonic() - self._shown > 0.1:
+            self._show("\r")
+
+    def close(self) -> None:
         self._show("\r" if self._live else "")
         self.stream.write("\n")
         self.stream.flush()

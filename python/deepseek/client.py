@@ -1,0 +1,297 @@
+"""Jobs on a cluster, from Python: ds.client.submit(model, data=(x, y), strategy=2).wait()
+
+A model is traced here and trained by the workers' C++ engine; they need no Python, and the model's code stays where it
+is. A path to a .py file is run by the workers instead, as one process a rank (deepseek.job, deepseek.distributed).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from . import _C
+from .nn import Module
+from .parallel import DistributedStrategy
+
+try:
+    from . import _client
+except ImportError as error:  # built without gRPC
+    raise ImportError("deepseek.client needs gRPC: install libgrpc++-dev, protobuf-compiler-grpc, libyaml-cpp-dev, libcli11-dev and "
+                      "nlohmann-json3-dev, then the package again") from error  # fmt: skip
+
+Error = _client.Error
+__all__ = ["DistributedStrategy", "Error", "Job", "JobFailed", "get", "jobs", "submit", "workers"]
+
+
+class JobFailed(Error):
+    """A job that was waited for ended otherwise than SUCCEEDED; `status` is its last."""
+
+    def __init__(self, status: dict[str, Any]) -> None:
+        super().__init__(f"job {status['id']} {status['state']}: {status['reason']}")
+        self.status = status
+
+
+def submit(
+    model: Any, data: Any = None, strategy: DistributedStrategy | dict[str, Any] | int | None = None, *, loss: Any = None,
+    optimizer: Any = None, epochs: int | None = None, batch_size: int | None = None, seed: int | None = None,
+    train: dict[str, Any] | None = None, checkpoint: dict[str, Any] | None = None, name: str | None = None, priority: int | None = None,
+    args: list[str] | None = None, example: Any = None, address: str = "", key: str = "",
+) -> Job:  # fmt: skip
+    """Sends a training job to the coordinator and returns at once; Job.wait() shows how it goes.
+
+    model: a Module, which is traced with its parameters as they are; a script's path (.py, run with `args`); a file that
+    trace() wrote (.safetensors); or the `model` part of a job file, as a dict.
+    data: (inputs, targets), or {"train": (inputs, targets), "test": (inputs, targets)}, of Tensors or arrays with the
+    samples in dimension 0, or Datasets of such pairs: they are sent along. Or "fashion_mnist", or the `data` part of a job
+    file as a dict.
+    loss: a function or Module of (output, target) that is a mean over the batch; default: cross entropy of the output.
+    optimizer: ds.optim.AdamW or SGD over the model, or {"name": "adamw", "lr": 0.001}.
+    train, checkpoint: further keys of a job file (docs/job-file.md), such as {"schedule": {"name": "cosine"}}.
+    example: (inputs, targets) to trace with, where `data` does not show their shapes.
+    address: HOST:PORT of the coordinator, else DS_COORDINATOR, else the cluster that `dsctl cluster up` started.
+    key: the same key gives the same job, however often it is sent.
+    """
+    settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "optimizer": _optimizer(optimizer)}
+    job: dict[str, Any] = {
+        "name": name or _name_of(model), "strategy": _strategy(strategy), "checkpoint": checkpoint, "priority": priority,
+        "train": {**{k: v for k, v in settings.items() if v is not None}, **(train or {})},
+    }  # fmt: skip
+    session = _client.Session(address)
+    with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
+        job["data"] = _data(data, folder)
+        job["model"] = _model(model, loss, args, example or _example(data), folder)
+        job = {k: v for k, v in job.items() if v not in (None, {})}
+        return Job(session, session.submit(json.dumps(job), key))
+
+
+def _name_of(model: Any) -> str:
+    if isinstance(model, (str, os.PathLike)):
+        return pathlib.Path(model).stem
+    return str(model.get("family", "job")) if isinstance(model, dict) else type(model).__name__
+
+
+def _strategy(strategy: Any) -> dict[str, Any] | None:
+    if isinstance(strategy, DistributedStrategy):
+        return dataclasses.asdict(strategy)
+    return {"data_parallel": strategy} if isinstance(strategy, int) else strategy
+
+
+def _optimizer(optimizer: Any) -> dict[str, Any] | None:
+    """The job file's words for an optimizer of this package; what they cannot say is refused."""
+    if optimizer is None or isinstance(optimizer, dict):
+        return optimizer
+    kind = type(optimizer).__name__
+    if kind not in ("SGD", "AdamW") or len(optimizer.param_groups) != 1:
+        raise _C.Error(f"[submit] jobs train by SGD or AdamW with one group of parameters, got {kind} with {len(optimizer.param_groups)}")
+    group = optimizer.param_groups[0]
+    beyond = [k for k in ("nesterov", "dampening", "maximize", "amsgrad") if group.get(k)]
+    if beyond:
+        raise _C.Error(f"[submit] jobs do not know {kind}'s {beyond[0]}={group[beyond[0]]!r}")
+    out = {"name": kind.lower(), "lr": float(group["lr"]), "weight_decay": float(group["weight_decay"])}
+    if kind == "SGD":
+        return {**out, "momentum": float(group["momentum"])}
+    return {**out, "beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"]}
+
+
+def _is_pair(data: Any) -> bool:
+    return isinstance(data, (tuple, list)) and len(data) == 2
+
+
+def _split(data: Any) -> tuple[Any, Any] | None:
+    """(train, test) of data that is sent along; None where the job file's words say it."""
+    if data is None or isinstance(data, str) or isinstance(data, dict) and "train" not in data:
+        return None
+    if isinstance(data, dict):
+        unknown = set(data) - {"train", "test"}
+        if unknown:
+            raise _C.Error(f"[submit] data has {sorted(unknown)[0]!r}; it may have 'train' and 'test'")
+        return data["train"], data.get("test")
+    return data, None
+
+
+def _data(data: Any, folder: str) -> dict[str, Any] | None:
+    split = _split(data)
+    if split is None:
+        return {"dataset": data} if isinstance(data, str) else data
+    from ._trace import write_tensors
+
+    path = os.path.join(folder, "data.safetensors")
+    write_tensors(path, *split)
+    return {"dataset": "tensors", "path": path}
+
+
+def _example(data: Any) -> Any:
+    """The first few samples, to trace with."""
+    import numpy as np
+
+    split = _split(data)
+    if split is not None and _is_pair(split[0]):
+        return tuple(part[:4] for part in split[0])
+    if split is not None:
+        samples = [split[0][i] for i in range(min(4, len(split[0])))]
+        return tuple(np.stack([np.asarray(s[part]) for s in samples]) for part in (0, 1))
+    dataset = data if isinstance(data, str) else (data or {}).get("dataset")
+    if dataset == "fashion_mnist":
+        return np.zeros((4, 1, 28, 28), np.float32), np.zeros(4, np.int64)
+    return None
+
+
+def _model(model: Any, loss: Any, args: list[str] | None, example: Any, folder: str) -> dict[str, Any]:
+    if isinstance(model, dict):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        path = os.path.abspath(model)
+        if path.endswith(".py"):
+            return {"script": path, **({"args": [str(a) for a in args]} if args else {})}
+        return {"graph": path}
+    if not isinstance(model, Module):
+        raise TypeError(f"[submit] the model is a {type(model).__name__}: pass a deepseek.nn.Module, a path, or a dict")
+    if example is None:
+        raise _C.Error("[submit] tracing needs an example=(inputs, targets): the data does not show their shapes")
+    from ._trace import trace
+
+    path = os.path.join(folder, "model.safetensors")
+    trace(model, loss, *example, path)
+    return {"graph": path}
+
+
+class Job:
+    """A job of a cluster, by its id."""
+
+    def __init__(self, session: Any, id: str) -> None:
+        self._session, self.id = session, id
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r} at {self._session.address})"
+
+    def status(self) -> dict[str, Any]:
+        """What `dsctl job get ID -o json` prints: state, reason, progress, metrics, ranks, ..."""
+        out: dict[str, Any] = json.loads(self._session.get(self.id))
+        return out
+
+    @property
+    def state(self) -> str:
+        """PENDING, ADMITTED, STARTING, RUNNING, RECOVERING, PAUSED, SUCCEEDED, FAILED or CANCELLED."""
+        return str(self.status()["state"])
+
+    def watch(self) -> Iterator[dict[str, Any]]:
+        """The status now and after every change, until the job has ended."""
+        return _items(self._session.watch(self.id))
+
+    def wait(self, progress: bool = True, plot: bool = False) -> dict[str, Any]:
+        """Until the end: its last status. JobFailed unless it SUCCEEDED. progress: a line with step and loss, on a
+        terminal; plot: live curves by Matplotlib."""
+        from .utils.progress import Progress
+
+        bar = Progress((), self.id) if progress else None
+        history = self.history() if plot else None
+        drawn = 0.0
+        if history is not None:
+            history.plot(live=True)
+        status: dict[str, Any] = {}
+        for status in self.watch():
+            if bar is not None:
+                bar.total = status["progress"]["total_steps"] or None
+                known = {k: v for k, v in status["metrics"].items() if k in ("loss", "test_accuracy") and v is not None}
+                bar.set(**known, **({} if status["state"] == "RUNNING" else {"state": status["state"]}))
+                bar.reach(status["progress"]["step"])
+            if history is not None and time.monotonic() - drawn > 1:
+                history.replace(self._curves())
+                drawn = time.monotonic()
+        if bar is not None:
+            bar.close()
+        if status["state"] != "SUCCEEDED":
+            raise JobFailed(status)
+        return status
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The job's history: a record a training step (step, epoch, time, loss, samples_per_second) and an evaluation."""
+        out: list[dict[str, Any]] = json.loads(self._session.metrics(self.id))
+        return out
+
+    def history(self) -> Any:
+        """The history so far as a History, which plots itself."""
+        from .utils.history import History
+
+        history = History()
+        history.replace(self._curves())
+        return history
+
+    def _curves(self) -> dict[str, list[float]]:
+        records = self.metrics()
+        train, tests = [r for r in records if "samples_per_second" in r], [r for r in records if "samples_per_second" not in r]
+        return {
+            "loss": [r["loss"] for r in train],
+            "test_loss": [r["loss"] for r in tests],
+            "test_accuracy": [r["test_accuracy"] for r in tests if r.get("test_accuracy") is not None],
+        }
+
+    def logs(self, follow: bool = False) -> Iterator[str]:
+        """Pieces of the logs of all ranks, whole lines each; follow: until the job has ended."""
+        return (item["text"] for item in _items(self._session.logs(self.id, follow)))
+
+    def cancel(self, reason: str = "") -> dict[str, Any]:
+        return self._changed(self._session.cancel(self.id, reason))
+
+    def pause(self, reason: str = "") -> dict[str, Any]:
+        """Writes a checkpoint and frees the job's slots."""
+        return self._changed(self._session.pause(self.id, reason))
+
+    def resume(self, reason: str = "") -> dict[str, Any]:
+        return self._changed(self._session.resume(self.id, reason))
+
+    @staticmethod
+    def _changed(text: str) -> dict[str, Any]:
+        out: dict[str, Any] = json.loads(text)
+        return out
+
+    def state_dict(self) -> dict[str, Any]:
+        """Parameters and buffers of the newest checkpoint, by their names; its folder must be seen from here."""
+        from .serialization import load_file
+
+        folder = self.status().get("checkpoint")
+        if not folder:
+            raise _C.Error(f"[state_dict] job {self.id} has written no checkpoint yet")
+        shards = sorted(pathlib.Path(folder).glob("*.safetensors"))
+        if not shards:
+            raise _C.Error(f"[state_dict] the checkpoint {folder} of job {self.id} is not seen from this machine")
+        tensors = {k: v for shard in shards for k, v in load_file(shard).items()}
+        return {k[len("model.") :]: v for k, v in tensors.items() if k.startswith("model.")}
+
+    def load_into(self, model: Module) -> Module:
+        """The model with the values of the newest checkpoint. Tied parameters follow the one that was written."""
+        result = model.load_state_dict(self.state_dict(), strict=False)
+        own = dict(model.named_parameters())
+        missing = [k for k in result.missing_keys if k in own]
+        if missing or result.unexpected_keys:
+            raise _C.Error(f"[load_into] the checkpoint of job {self.id} is of another model: {(missing or result.unexpected_keys)[0]!r} differs")
+        return model
+
+
+def _items(stream: Any) -> Iterator[dict[str, Any]]:
+    while (text := stream.next()) is not None:
+        yield json.loads(text)
+
+
+def get(id: str, address: str = "") -> Job:
+    """A job by its id, its name, or the beginning of either."""
+    session = _client.Session(address)
+    return Job(session, session.find(id))
+
+
+def jobs(limit: int = 0, address: str = "") -> list[dict[str, Any]]:
+    """The jobs' statuses, newest first; limit 0: all."""
+    out: list[dict[str, Any]] = json.loads(_client.Session(address).list(limit))
+    return out
+
+
+def workers(address: str = "") -> list[dict[str, Any]]:
+    """What `dsctl worker list -o json` prints."""
+    out: list[dict[str, Any]] = json.loads(_client.Session(address).workers())
+    return out
