@@ -4,11 +4,13 @@
 #include <limits>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "proto/digest/digest.h"
 #include "proto/spec/fields.h"
 #include "proto/spec/job_spec.h"
 #include "proto/spec/nearest.h"
@@ -61,7 +63,8 @@ void check_field(const v1::JobSpec& spec, const Field& field, Problems* problems
   const Slot slot = look(spec, field.path);
   const bool belongs = holds(spec, field.only);
   if (!is_set(slot)) {
-    const bool needed = field.need == Need::kRequired || (belongs && !field.fallback.empty() && field.least > 0);
+    const bool required = field.need == Need::kRequired && holds(spec, field.need_only);
+    const bool needed = belongs && (required || (!field.fallback.empty() && field.least > 0));
     if (needed && field.choices.empty()) problems->push_back({std::string(field.path), "is missing"});
     if (needed && !field.choices.empty())
       problems->push_back({std::string(field.path), absl::StrCat("is missing; give one of ",
@@ -69,8 +72,8 @@ void check_field(const v1::JobSpec& spec, const Field& field, Problems* problems
     return;
   }
   if (!belongs) {
-    problems->push_back({std::string(field.path), absl::StrCat("is used only where ", field.only.path, " is ",
-                                                               field.only.value, "; remove it")});
+    problems->push_back(
+        {std::string(field.path), absl::StrCat("is used only where ", describe(field.only), "; remove it")});
   } else if (!field.choices.empty()) {
     check_choice(field, slot, problems);
   } else if (is_number(slot.descriptor)) {
@@ -104,6 +107,7 @@ bool has_problem(const Problems& problems, absl::string_view path) {
 
 // A batch must be cut into equal parts: one a rank, and in deterministic training one a virtual shard.
 void check_batch(const v1::JobSpec& spec, Problems* problems) {
+  if (!spec.model().script().empty()) return;
   const int64_t ranks = spec.strategy().data_parallel(), batch = spec.train().batch_size();
   const int64_t shards = spec.train().virtual_shards();
   for (const char* path : {"strategy.data_parallel", "train.batch_size", "train.virtual_shards"})
@@ -167,16 +171,49 @@ void check_images(const v1::JobSpec& spec, Problems* problems) {
                                         kFashionSide, " images of fashion_mnist to nothing; the most is ", levels)});
 }
 
+// Exactly one of the three ways to say what is trained.
+void check_kind(const v1::ModelSpec& model, Problems* problems) {
+  const std::pair<const char*, bool> kinds[] = {{"model.family", !model.family().empty()},
+                                                {"model.graph", !model.graph().empty()},
+                                                {"model.script", !model.script().empty()}};
+  std::string first;
+  for (const auto& [path, given] : kinds) {
+    if (!given) continue;
+    if (!first.empty())
+      problems->push_back({path, absl::StrCat("cannot stand beside ", first, "; keep one of family, graph, script")});
+    if (first.empty()) first = path;
+  }
+  if (first.empty())
+    problems->push_back({"model.family", "is missing; give one of mlp, cnn, gpt, or model.graph, or model.script"});
+}
+
+// What is read from a file of its own, by engine or script.
+void check_data(const v1::JobSpec& spec, Problems* problems) {
+  const v1::DataSpec& data = spec.data();
+  const bool script = !spec.model().script().empty();
+  for (const char* dataset : {"tokens", "tensors"}) {
+    if (data.dataset() == dataset && data.path().empty() && !script)
+      problems->push_back(
+          {"data.path", absl::StrCat("is missing; dataset ", dataset, " needs the path of its ",
+                                     dataset == std::string("tokens") ? "token file" : "safetensors file")});
+  }
+  if (absl::StartsWith(data.path(), digest::kPrefix) && !script && data.dataset() != "tensors" &&
+      !data.dataset().empty())
+    problems->push_back(
+        {"data.path", absl::StrCat(quoted(data.path()), " names an artifact; dataset ", data.dataset(),
+                                   " is read from a path that the workers see, only tensors from an artifact")});
+}
+
 void check_model(const v1::JobSpec& spec, Problems* problems) {
   const v1::ModelSpec& model = spec.model();
   const std::string needs = model.family() == "gpt" ? "tokens" : "fashion_mnist";
   const bool known = model.family() == "gpt" || model.family() == "mlp" || model.family() == "cnn";
   const std::string& dataset = spec.data().dataset();
-  if (known && (dataset == "tokens" || dataset == "fashion_mnist") && dataset != needs)
+  const Field* choices = find_field("data.dataset");
+  const std::vector<std::string> datasets = absl::StrSplit(choices->choices, '|');
+  if (known && dataset != needs && std::count(datasets.begin(), datasets.end(), dataset) > 0)
     problems->push_back({"data.dataset", absl::StrCat(quoted(dataset), " does not fit model.family ", model.family(),
                                                       "; use ", needs)});
-  if (dataset == "tokens" && spec.data().path().empty())
-    problems->push_back({"data.path", "is missing; dataset tokens needs the path of its token file"});
   if (model.family() == "gpt" && !has_problem(*problems, "model.heads") && model.width() % model.heads() != 0)
     problems->push_back(
         {"model.width", absl::StrCat(model.width(), " is not divisible by model.heads ", model.heads(),
@@ -192,15 +229,38 @@ void check_schedule(const v1::JobSpec& spec, Problems* problems) {
 
 }  // namespace
 
+std::vector<ArtifactName> artifacts(const v1::JobSpec& spec) {
+  std::vector<ArtifactName> names;
+  if (!spec.model().graph().empty()) names.push_back({"model.graph", spec.model().graph()});
+  if (!spec.model().script().empty()) names.push_back({"model.script", spec.model().script()});
+  if (absl::StartsWith(spec.data().path(), digest::kPrefix)) names.push_back({"data.path", spec.data().path()});
+  return names;
+}
+
 std::vector<Problem> check(const v1::JobSpec& spec) {
   Problems problems;
+  check_kind(spec.model(), &problems);
   for (const Field& field : fields()) check_field(spec, field, &problems);
   check_name(spec, &problems);
+  check_data(spec, &problems);
   check_model(spec, &problems);
   check_images(spec, &problems);
   check_batch(spec, &problems);
   check_samples(spec, &problems);
   check_schedule(spec, &problems);
+  for (Problem& p : check_artifacts(spec, true)) problems.push_back(std::move(p));
+  return problems;
+}
+
+std::vector<Problem> check_artifacts(const v1::JobSpec& spec, bool may_be_local) {
+  Problems problems;
+  for (const auto& [path, name] : artifacts(spec)) {
+    const bool local = may_be_local && !absl::StartsWith(name, digest::kPrefix);
+    if (!local && !digest::is_digest(name))
+      problems.push_back({path, absl::StrCat(quoted(name),
+                                             " is not the digest of an artifact, sha256: and 64 "
+                                             "hexadecimal digits; dsctl and the SDK upload local files")});
+  }
   return problems;
 }
 

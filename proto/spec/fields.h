@@ -12,10 +12,12 @@
 
 namespace ds::spec {
 
-// Holds where the field at `path` has the value `value`; an empty path always holds.
+// Holds where the field at `path` has the value `value`, is given at all, or is not; an empty path always holds.
 struct Condition {
+  enum Kind { kIs, kGiven, kNotGiven };
   absl::string_view path;
   absl::string_view value;
+  Kind kind = kIs;
 };
 
 enum class Need { kOptional, kRequired };
@@ -32,7 +34,8 @@ struct Field {
   absl::string_view choices = "";  // "a|b|c"
   Condition only = {};             // the field belongs to this case, and must not be set in another
   Condition fallback_only = {};    // the default is given in this case only
-  Need need = Need::kOptional;
+  Need need = Need::kOptional;     // kRequired: where `only` and `need_only` hold
+  Condition need_only = {};
 };
 
 std::span<const Field> fields();
@@ -49,6 +52,8 @@ google::protobuf::Message* owner_of(v1::JobSpec& spec, absl::string_view path,
 
 bool is_set(const Slot& slot);
 bool holds(const v1::JobSpec& spec, const Condition& condition);
+// "train.optimizer.name is sgd", each word of the file between two `quote`.
+std::string describe(const Condition& condition, absl::string_view quote = "");
 
 // The value of a scalar (or of element `index` of a list) as it would stand in a file; strings in quotes.
 std::string show(const Slot& slot, int index = 0);
@@ -68,5 +73,7 @@ struct Problem {
 };
 // Ranges, choices, needs, and the rules that join several fields.
 std::vector<Problem> check(const v1::JobSpec& spec);
+// Names of artifacts that are none; `may_be_local`: a path of the user's machine is well, as check() takes it.
+std::vector<Problem> check_artifacts(const v1::JobSpec& spec, bool may_be_local);
 
 }  // namespace ds::spec

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,8 +20,17 @@ absl::StatusOr<v1::JobSpec> parse_job(std::string_view yaml_or_json, std::string
 // Gives every field that is not set its default. A field for which 0 means something keeps an explicit 0.
 void fill_defaults(v1::JobSpec& spec);
 
-// Checks a spec (with its defaults filled). Error: InvalidArgument, one line a problem, as above without line numbers.
+// Checks a spec (with its defaults filled) as the coordinator takes it: artifacts are named by their digests, not by
+// local paths. Error: InvalidArgument, one line a problem, as above without line numbers.
 absl::Status validate(const v1::JobSpec& spec);
+
+// The fields that name artifacts, with what stands in them: model.graph, model.script, and a data.path that begins with
+// "sha256:". Out of a job file the first two may still be local paths.
+struct ArtifactName {
+  std::string path;  // of the field: "model.graph"
+  std::string name;
+};
+std::vector<ArtifactName> artifacts(const v1::JobSpec& spec);
 
 // The spec as a JSON document that parse_job() reads back to an equal spec. `indent` < 0: one line.
 std::string to_json(const v1::JobSpec& spec, int indent = 2);

@@ -141,9 +141,11 @@ class Reader {
   }
 
   void read_list(const YAML::Node& node, Message* into, const FieldDescriptor* field, const std::string& path) {
+    const absl::string_view fallback = find_field(path)->fallback;
     if (!node.IsSequence()) {
       problem(path, node,
-              absl::StrCat("expected a list such as [", find_field(path)->fallback, "], got ", describe(node)));
+              absl::StrCat("expected a list", fallback.empty() ? "" : absl::StrCat(" such as [", fallback, "]"),
+                           ", got ", describe(node)));
     } else if (node.size() == 0 || node.size() > kLongestList) {
       problem(path, node,
               absl::StrCat("a list of ", node.size(), " is not allowed; 1 to ", kLongestList, " elements are"));
@@ -243,6 +245,15 @@ absl::StatusOr<v1::JobSpec> parse_job(std::string_view text, std::string_view na
   return spec;
 }
 
-absl::Status validate(const v1::JobSpec& spec) { return as_status(check(spec)); }
+absl::Status validate(const v1::JobSpec& spec) {
+  std::vector<Problem> problems = check(spec);
+  const auto known = [&](const Problem& p) {
+    return std::any_of(problems.begin(), problems.end(), [&](const Problem& other) { return other.path == p.path; });
+  };
+  for (Problem& p : check_artifacts(spec, false)) {
+    if (!known(p)) problems.push_back(std::move(p));
+  }
+  return as_status(std::move(problems));
+}
 
 }  // namespace ds::spec

@@ -73,9 +73,17 @@ bool is_set(const Slot& slot) {
 bool holds(const v1::JobSpec& spec, const Condition& condition) {
   if (condition.path.empty()) return true;
   const Slot slot = look(spec, condition.path);
+  if (condition.kind != Condition::kIs) return is_set(slot) == (condition.kind == Condition::kGiven);
   if (!is_set(slot)) return false;
   const std::string value = show(slot);
   return value == condition.value || value == quoted(condition.value);
+}
+
+std::string describe(const Condition& condition, absl::string_view quote) {
+  const std::string what = condition.kind == Condition::kIs      ? absl::StrCat(quote, condition.value, quote)
+                           : condition.kind == Condition::kGiven ? "given"
+                                                                 : "not given";
+  return absl::StrCat(quote, condition.path, quote, " is ", what);
 }
 
 std::string quoted(absl::string_view text) {

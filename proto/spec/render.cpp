@@ -46,7 +46,8 @@ std::string range_of(const Field& field) {
 }
 
 std::string default_of(const Field& field, bool list) {
-  if (field.need == Need::kRequired) return "required";
+  if (field.need == Need::kRequired)
+    return field.need_only.path.empty() ? "required" : absl::StrCat("required where ", describe(field.need_only, "`"));
   if (field.fallback.empty()) return "";
   const std::string text = list ? absl::StrCat("`[", field.fallback, "]`") : absl::StrCat("`", field.fallback, "`");
   return field.fallback_only.path.empty() ? text : absl::StrCat(text, " (", field.fallback_only.value, ")");
@@ -65,6 +66,17 @@ strategy: {data_parallel: 2}
 checkpoint: {every_steps: 200, keep: 2}
 ```
 
+A model is a built-in family, a traced graph, or a script:
+
+```yaml
+model: {graph: model.safetensors}                   # written by the Python package; trained without Python
+data: {dataset: tensors, path: data.safetensors}
+```
+```yaml
+model: {script: train.py, args: [--epochs, 3]}      # free-form Python, one process a rank
+strategy: {data_parallel: 2}
+```
+
 A key that is not below is refused, with the nearest one named. All that is wrong with a file is said at once.
 
 | key | type | allowed | default | only where | meaning |
@@ -77,7 +89,11 @@ constexpr char kTail[] = R"(
 - With `train.deterministic`, `train.virtual_shards` is a power of two, a multiple of `strategy.data_parallel` and a
   divisor of `train.batch_size`. The batch is summed over the shards in a fixed tree, so that every number of ranks
   gives the same bits. Runs with different `virtual_shards` may differ in rounding.
-- `mlp` and `cnn` train on `fashion_mnist`, `gpt` on `tokens`, which needs `data.path`.
+- Exactly one of `model.family`, `model.graph` and `model.script` is given. `model.graph`, `model.script` and the
+  `data.path` of `tensors` or of a script are files beside the job file, which dsctl uploads, or the digests
+  (`sha256:...`) of artifacts that were uploaded before. The coordinator takes digests only.
+- A script trains as it likes: of `train`, it is given `threads` alone. What it wants to be told goes into `model.args`.
+- `mlp` and `cnn` train on `fashion_mnist`, `gpt` on `tokens`; `tokens` and `tensors` need `data.path`.
 - Where `data.path` is not given, `train.batch_size` is at most the 60,000 training samples of `fashion_mnist`, and
   `model.channels` has at most 4 entries: each halves the 28x28 images. It is never above `data.limit`.
 - `model.width` is a multiple of `model.heads`; `train.schedule.min_lr` is at most `train.optimizer.lr`.
@@ -101,8 +117,7 @@ std::string schema_json() {
   Json rows = Json::array();
   for (const Field& field : fields()) {
     const FieldDescriptor* descriptor = look(v1::JobSpec(), field.path).descriptor;
-    const std::string only =
-        field.only.path.empty() ? "" : absl::StrCat("`", field.only.path, "` is `", field.only.value, "`");
+    const std::string only = field.only.path.empty() ? "" : describe(field.only, "`");
     rows.push_back({{"key", std::string(field.path)},
                     {"type", type_name(descriptor)},
                     {"allowed", range_of(field)},

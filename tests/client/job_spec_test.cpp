@@ -195,7 +195,7 @@ TEST(JobSpec, MistakesOfTheModel) {
   EXPECT_EQ(error_of(minimal("", "{family: mpl}")),
             "line 2: model.family: \"mpl\" is not one of mlp, cnn, gpt; did you mean mlp?");
   EXPECT_EQ(error_of(minimal("", "{hidden: [1]}")),
-            "line 2: model.family: is missing; give one of mlp, cnn, gpt\n"
+            "line 2: model.family: is missing; give one of mlp, cnn, gpt, or model.graph, or model.script\n"
             "line 2: model.hidden: is used only where model.family is mlp; "
             "remove it");
   EXPECT_EQ(error_of(minimal("", "{family: mlp, hidden: [64, 0]}")),
@@ -218,7 +218,7 @@ TEST(JobSpec, AllMistakesAtOnceInTheOrderOfTheFile) {
             "line 4: train.batch_sise: unknown key; did you mean train.batch_size?\n"
             "line 5: priority: 5000 is not allowed; the most is 1000\n"
             "name: is missing\n"
-            "data.dataset: is missing; give one of fashion_mnist, tokens");
+            "data.dataset: is missing; give one of fashion_mnist, tokens, tensors");
 }
 
 TEST(JobSpec, WholeFilesThatAreWrong) {

@@ -1,0 +1,132 @@
+// The three kinds of a job: a built-in family, a traced graph, a script. Which keys go with which.
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include "proto/spec/fields.h"
+#include "proto/spec/job_spec.h"
+
+namespace ds::spec {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const std::string kDigest = "sha256:" + std::string(64, 'a');
+
+std::string error_of(const std::string& text) {
+  const auto spec = parse_job(text);
+  EXPECT_FALSE(spec.ok()) << text;
+  return std::string(spec.status().message());
+}
+
+std::string job(const std::string& model, const std::string& rest) { return "name: a\nmodel: " + model + "\n" + rest; }
+
+TEST(JobKinds, AGraphTrainsOnAnyDataset) {
+  for (const char* data :
+       {"{dataset: tensors, path: data.safetensors}", "{dataset: fashion_mnist}", "{dataset: tokens, path: /t.bin}"}) {
+    const auto spec = parse_job(job("{graph: model.safetensors}", std::string("data: ") + data));
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    EXPECT_EQ(spec->model().graph(), "model.safetensors");
+    EXPECT_EQ(spec->train().optimizer().name(), "adamw") << "the engine trains it: defaults as ever";
+    EXPECT_EQ(spec->model().hidden_size(), 0);
+  }
+}
+
+TEST(JobKinds, AScriptNeedsNothingElse) {
+  const auto spec = parse_job(
+      job("{script: train.py, args: [--epochs, 3, \"\"]}", "train: {threads: 2}\nstrategy: {data_parallel: 3}"));
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_THAT(spec->model().args(), ElementsAre("--epochs", "3", ""));
+  EXPECT_EQ(spec->strategy().data_parallel(), 3);
+  EXPECT_FALSE(spec->has_checkpoint()) << "no default is made up for what has no meaning";
+  EXPECT_FALSE(spec->train().has_epochs());
+  EXPECT_TRUE(spec->train().optimizer().name().empty());
+  EXPECT_TRUE(parse_job(job("{script: train.py}", "data: {path: data.safetensors}")).ok());
+  EXPECT_TRUE(parse_job(job("{script: train.py}", "data: {dataset: tokens}")).ok()) << "the script knows where";
+}
+
+TEST(JobKinds, ExactlyOneIsGiven) {
+  EXPECT_EQ(error_of(job("{family: mlp, graph: g}", "data: {dataset: fashion_mnist}")),
+            "line 2: model.graph: cannot stand beside model.family; keep one of family, graph, script");
+  EXPECT_EQ(error_of(job("{script: s, graph: g}", "")),
+            "line 2: model.script: cannot stand beside model.graph; keep one of family, graph, script");
+  EXPECT_EQ(error_of(job("{}", "data: {dataset: fashion_mnist}")),
+            "line 2: model.family: is missing; give one of mlp, cnn, gpt, or model.graph, or model.script");
+  EXPECT_EQ(error_of(job("{grpah: g}", "data: {dataset: fashion_mnist}")).substr(0, 74),
+            "line 2: model.grpah: unknown key; did you mean model.graph?\nline 2: model.");
+}
+
+TEST(JobKinds, KeysOfAnotherKindAreRefused) {
+  EXPECT_EQ(error_of(job("{graph: g, hidden: [1]}", "data: {dataset: fashion_mnist}")),
+            "line 2: model.hidden: is used only where model.family is mlp; remove it");
+  EXPECT_EQ(error_of(job("{graph: g, args: [a]}", "data: {dataset: fashion_mnist}")),
+            "line 2: model.args: is used only where model.script is given; remove it");
+  EXPECT_EQ(error_of(job("{script: s}",
+                         "train:\n  epochs: 2\n  optimizer: {lr: 1}\ncheckpoint: {keep: 3}\n"
+                         "strategy: {zero: 0}")),
+            "line 4: train.epochs: is used only where model.script is not given; remove it\n"
+            "line 5: train.optimizer.lr: is used only where model.script is not given; remove it\n"
+            "line 6: checkpoint.keep: is used only where model.script is not given; remove it\n"
+            "line 7: strategy.zero: is used only where model.script is not given; remove it");
+  EXPECT_EQ(error_of(job("{script: s, args: x}", "")), "line 2: model.args: expected a list, got \"x\"");
+}
+
+TEST(JobKinds, TensorsNeedAPathAndAGraph) {
+  EXPECT_EQ(error_of(job("{graph: g}", "data: {dataset: tensors}")),
+            "line 3: data.path: is missing; dataset tensors needs the path of its safetensors file");
+  EXPECT_EQ(error_of(job("{family: mlp}", "data: {dataset: tensors, path: a}")),
+            "line 3: data.dataset: \"tensors\" does not fit model.family mlp; use fashion_mnist");
+  EXPECT_EQ(error_of(job("{graph: g}", "")), "data.dataset: is missing; give one of fashion_mnist, tokens, tensors");
+  EXPECT_EQ(error_of(job("{graph: g}", "data: {dataset: tensor, path: a}")),
+            "line 3: data.dataset: \"tensor\" is not one of fashion_mnist, tokens, tensors; did you mean tensors?");
+}
+
+TEST(JobKinds, OnlyTensorsAreReadFromAnArtifact) {
+  EXPECT_TRUE(parse_job(job("{graph: " + kDigest + "}", "data: {dataset: tensors, path: '" + kDigest + "'}")).ok());
+  EXPECT_TRUE(parse_job(job("{script: " + kDigest + "}", "data: {path: '" + kDigest + "'}")).ok());
+  EXPECT_THAT(error_of(job("{family: gpt}", "data: {dataset: tokens, path: '" + kDigest + "'}")),
+              HasSubstr("names an artifact; dataset tokens is read from a path that the workers see"));
+}
+
+TEST(JobKinds, ADigestIsWholeOrNone) {
+  EXPECT_THAT(error_of(job("{graph: 'sha256:12'}", "data: {dataset: fashion_mnist}")),
+              HasSubstr("line 2: model.graph: \"sha256:12\" is not the digest of an artifact"));
+  EXPECT_THAT(error_of(job("{script: s}", "data: {path: 'sha256:XX'}")), HasSubstr("line 3: data.path: \"sha256:XX\""));
+}
+
+TEST(JobKinds, TheCoordinatorTakesDigestsOnly) {
+  auto spec = *parse_job(job("{graph: model.safetensors}", "data: {dataset: tensors, path: /workers/see/it}"));
+  EXPECT_EQ(validate(spec).message(),
+            "model.graph: \"model.safetensors\" is not the digest of an artifact, sha256: and 64 hexadecimal digits; "
+            "dsctl and the SDK upload local files");
+  spec.mutable_model()->set_graph(kDigest);
+  EXPECT_TRUE(validate(spec).ok()) << validate(spec);
+  spec.mutable_model()->set_graph("sha256:1");
+  EXPECT_EQ(validate(spec).message().find('\n'), absl::string_view::npos) << "said once: " << validate(spec);
+}
+
+TEST(JobKinds, ArtifactsAreFound) {
+  auto spec = *parse_job(job("{graph: g}", "data: {dataset: tensors, path: '" + kDigest + "'}"));
+  const std::vector<ArtifactName> found = artifacts(spec);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].path, "model.graph");
+  EXPECT_EQ(found[0].name, "g");
+  EXPECT_EQ(found[1].path, "data.path");
+  EXPECT_EQ(found[1].name, kDigest);
+  EXPECT_TRUE(artifacts(*parse_job(job("{family: mlp}", "data: {dataset: fashion_mnist, path: /x}"))).empty());
+}
+
+TEST(JobKinds, JsonGoesAroundTheCircle) {
+  for (const std::string& text : {job("{graph: g}", "data: {dataset: tensors, path: d}\ntrain: {epochs: 2}"),
+                                  job("{script: s, args: [-x, 'a b', '1']}", "train: {threads: 1}\npriority: 3")}) {
+    const auto spec = parse_job(text);
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    const auto again = parse_job(to_json(*spec));
+    ASSERT_TRUE(again.ok()) << again.status() << to_json(*spec);
+    EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*spec, *again)) << to_json(*spec);
+  }
+}
+
+}  // namespace
+}  // namespace ds::spec
