@@ -8,7 +8,7 @@ namespace {
 class Custom final : public Primitive<OpKind::Custom> {  // (outputs..., inputs...) -> outputs
  public:
   Custom(size_t outputs, Vjp vjp) : outputs_(outputs), vjp_(std::move(vjp)) {}
-  std::vector<Type> infer(std::span<const Type> in) const override { return {in.begin(), in.begin() + outputs_}; }
+  Types infer(std::span<const Type> in) const override { return {in.begin(), in.begin() + outputs_}; }
   Grads vjp(TensorSpan in, TensorSpan, TensorSpan grads) const override {
     Grads out(outputs_);
     std::vector<Tensor> of_inputs = vjp_(grads);
@@ -40,7 +40,7 @@ std::vector<Tensor> custom_gradient(std::vector<Tensor> outputs, std::vector<Ten
 Tensor stop_gradient(const Tensor& x) {
   if (!x.requires_grad()) return x;
   NoGrad no_grad;
-  return append(std::make_unique<Custom>(1, Vjp()), {x})[0];
+  return append1(std::make_unique<Custom>(1, Vjp()), {x});
 }
 
 }  // namespace ds

@@ -37,16 +37,20 @@ MemorySource& null_memory() {
   return source;
 }
 
-size_t Pool::size_class(size_t bytes) {
-  if (bytes <= 1024) return std::max<size_t>(64, (bytes + 63) / 64 * 64);
-  size_t quarter = std::bit_floor(bytes - 1) / 4;
-  return (bytes + quarter - 1) / quarter * quarter;
+Pool::Class Pool::class_of(size_t bytes) {
+  if (bytes <= 1024) {
+    size_t lines = std::max<size_t>(1, (bytes + 63) / 64);
+    return {lines * 64, lines - 1};
+  }
+  size_t octave = std::bit_width(bytes - 1) - 1, quarter = (size_t{1} << octave) / 4;  // octave: 10 and up
+  size_t quarters = (bytes + quarter - 1) / quarter;                                   // 5 to 8
+  return {quarters * quarter, 16 + (octave - 10) * 4 + quarters - 5};
 }
 
 void* Pool::allocate(size_t bytes) {
-  size_t size = size_class(bytes);
+  auto [size, index] = class_of(bytes);
   std::lock_guard lock(mutex_);
-  auto& list = free_[size];
+  std::vector<void*>& list = free_[index].blocks;
   void* p;
   if (!list.empty()) {
     ++stats_.hits;
@@ -63,10 +67,11 @@ void* Pool::allocate(size_t bytes) {
 }
 
 void Pool::release(void* p, size_t bytes) {
-  size_t size = size_class(bytes);
+  auto [size, index] = class_of(bytes);
   std::lock_guard lock(mutex_);
   stats_.in_use -= size;
-  free_[size].push_back(p);
+  free_[index].size = size;
+  free_[index].blocks.push_back(p);
 }
 
 // Cached blocks of other sizes may be what the source lacks.
@@ -86,10 +91,10 @@ void Pool::trim() {
 
 bool Pool::trim_locked() {
   int64_t before = stats_.reserved;
-  for (auto& [size, list] : free_) {
-    for (void* p : list) source_.release(p, size);
-    stats_.reserved -= size * list.size();
-    list.clear();
+  for (auto& [size, blocks] : free_) {
+    for (void* p : blocks) source_.release(p, size);
+    stats_.reserved -= size * blocks.size();
+    blocks.clear();
   }
   return stats_.reserved < before;
 }

@@ -1,8 +1,9 @@
 // A caching memory pool: freed blocks wait in lists by size class, so that a training step allocates nothing from the
 // system after its first run. Thread-safe.
 #pragma once
+#include <array>
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <mutex>
 #include <vector>
 
@@ -35,15 +36,23 @@ class Pool {
   void reset_peak();
 
   // Four classes an octave above 1 KiB, multiples of 64 below: at most 25 % is lost to rounding.
-  static size_t size_class(size_t bytes);
+  static size_t size_class(size_t bytes) { return class_of(bytes).size; }
 
  private:
+  struct Class {
+    size_t size, index;
+  };
+  struct List {
+    size_t size = 0;
+    std::vector<void*> blocks;
+  };
+  static Class class_of(size_t bytes);
   void* allocate_or_trim(size_t size);
   bool trim_locked();  // whether anything was given back
 
   MemorySource& source_;
   mutable std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> free_;
+  std::array<List, 16 + 4 * 54> free_;  // by class
   PoolStats stats_;
 };
 

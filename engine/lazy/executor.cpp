@@ -9,7 +9,8 @@ namespace ds {
 namespace {
 
 thread_local std::function<void()> progress_hook;
-std::atomic<uint64_t> evaluations{0}, nodes_run{0}, steps_run{0};
+std::atomic<uint64_t> evaluations{0}, singles{0}, nodes_run{0}, steps_run{0};
+void count(std::atomic<uint64_t>& what, uint64_t n = 1) { what.fetch_add(n, std::memory_order_relaxed); }
 
 // One op's view of the node it runs for. With an epilogue the inputs are one node's and the output is another's.
 class NodeExecution final : public Execution {
@@ -55,7 +56,7 @@ class NodeExecution final : public Execution {
  private:
   Node &in_, &out_;
   Backend& backend_;
-  std::vector<Value> values_, packed_;
+  SmallVector<Value, 1> values_, packed_;
 };
 
 class Runner {
@@ -73,8 +74,8 @@ class Runner {
       wait_inputs(step);
       run_step(step);
     }
-    nodes_run += trace_.nodes.size();
-    steps_run += plan_.steps.size();
+    count(nodes_run, trace_.nodes.size());
+    count(steps_run, plan_.steps.size());
   }
 
  private:
@@ -120,11 +121,11 @@ class Runner {
   void run_program(const Step& step) {
     Node& last = *trace_.nodes[step.main];
     const Shape& shape = last.outputs[0].type.shape;
-    std::vector<Shape> strides;
+    SmallVector<Shape, 6> strides;
     for (const Slot& s : step.inputs) strides.push_back(value(s).strides);
-    std::vector<Value> outputs;
-    std::vector<void*> addresses;
-    std::vector<uint8_t> donated(step.inputs.size(), 0);
+    SmallVector<Value, 3> outputs;
+    SmallVector<void*, 3> addresses;
+    SmallVector<uint8_t, 16> donated(step.inputs.size());
     for (uint32_t n : step.outputs) {
       Node& node = *trace_.nodes[n];
       const Type& t = node.outputs[0].type;
@@ -133,7 +134,7 @@ class Runner {
       strides.push_back(contiguous_strides(shape));
     }
     kernels::EwSpace space = collapse(shape, strides);
-    std::vector<kernels::EwInput> inputs(step.inputs.size());
+    SmallVector<kernels::EwInput, 3> inputs(step.inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) {
       inputs[i].data = value(step.inputs[i]).data(step.code.inputs[i]);
       std::copy(strides[i].begin(), strides[i].end(), inputs[i].stride.begin());
@@ -149,7 +150,7 @@ class Runner {
   }
 
   // An input's own memory when this program is the last to see it, else fresh memory.
-  Value output_memory(const Step& step, const Node& node, std::vector<uint8_t>& donated) {
+  Value output_memory(const Step& step, const Node& node, std::span<uint8_t> donated) {
     const Type& t = node.outputs[0].type;
     for (size_t i = 0; i < step.inputs.size() && !node.requires_grad; ++i) {
       if (donated[i] || size_of(step.code.inputs[i]) != size_of(t.dtype)) continue;
@@ -184,6 +185,19 @@ void wait_pending(std::span<const Tensor> tensors) {
     }
 }
 
+void run(Trace& trace, std::span<const Tensor> roots) {
+  count(evaluations);
+  const Plan* one = trace.nodes.size() == 1 ? plan_of_one(trace) : nullptr;
+  if (one) {
+    count(singles);
+    return Runner(trace, *one).run();
+  }
+  rewrite(trace, roots);
+  hash_structure(trace);
+  std::shared_ptr<const Plan> plan = plan_for(trace);
+  Runner(trace, *plan).run();
+}
+
 }  // namespace
 
 Value make_contiguous(const Value& value, const Type& type, Device device) {
@@ -202,17 +216,11 @@ void eval(std::span<const Tensor> tensors) {
   for (size_t i = 0; i < tensors.size(); ++i)
     if (!tensors[i]) fail("eval", "tensor ", i, " is an empty handle");
   Trace trace = make_trace(tensors);
-  if (!trace.nodes.empty()) {
-    ++evaluations;
-    rewrite(trace, tensors);
-    hash_structure(trace);
-    std::shared_ptr<const Plan> plan = plan_for(trace);
-    Runner(trace, *plan).run();
-  }
+  if (!trace.nodes.empty()) run(trace, tensors);
   wait_pending(tensors);
 }
 
-ExecutorStats executor_stats() { return {evaluations, plans_built(), nodes_run, steps_run, cached_plans()}; }
+ExecutorStats executor_stats() { return {evaluations, singles, plans_built(), nodes_run, steps_run, cached_plans()}; }
 void set_progress_hook(std::function<void()> hook) { progress_hook = std::move(hook); }
 
 }  // namespace ds

@@ -12,6 +12,7 @@ Value make_contiguous(const Value& value, const Type& type, Device device);
 
 struct ExecutorStats {
   uint64_t evaluations = 0;  // traces run
+  uint64_t singles = 0;      // of these, of one node: neither rewritten nor hashed
   uint64_t plans = 0;        // plans built; the rest came from the cache
   uint64_t nodes = 0;        // nodes run
   uint64_t steps = 0;        // kernels launched for them: less than nodes where ops were fused

@@ -1,7 +1,6 @@
 // A node of the trace: an op over inputs, or a leaf that has its value.
 #pragma once
 #include <memory>
-#include <vector>
 
 #include "engine/lazy/op.h"
 
@@ -21,8 +20,8 @@ struct Node final : RefCounted {
   };
 
   std::unique_ptr<const Op> op;  // null for a leaf
-  std::vector<Tensor> inputs;
-  std::vector<Output> outputs;
+  Tensors inputs;
+  SmallVector<Output, 1> outputs;
   Device device;
   bool requires_grad = false;
   bool spent = false;  // grad() used its graph up, or that of an input: what it depends on is no longer known

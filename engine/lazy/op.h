@@ -58,7 +58,7 @@ class Op {
   virtual uint8_t variant() const { return 0; }  // tells ops of one kind apart where a plan must not be shared
   const OpInfo& info() const { return info_of(kind()); }
   // Types of the outputs. Throws Error naming the op and the values when the inputs do not fit.
-  virtual std::vector<Type> infer(std::span<const Type> inputs) const = 0;
+  virtual Types infer(std::span<const Type> inputs) const = 0;
   // Gradients with respect to each input (an empty Tensor: none), given those of the outputs (empty: zero).
   virtual std::vector<Tensor> vjp(std::span<const Tensor> inputs, std::span<const Tensor> outputs,
                                   std::span<const Tensor> grads) const;
@@ -83,10 +83,11 @@ class Primitive : public Op {
 };
 
 // Appends a node. Throws what infer throws, and Error when the inputs are on different devices.
-std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inputs, Device device = {});
+std::vector<Tensor> append(std::unique_ptr<const Op> op, Tensors inputs, Device device = {});
+Tensor append1(std::unique_ptr<const Op> op, Tensors inputs, Device device = {});  // its first output
 template <class O, class... A>
-Tensor apply1(std::vector<Tensor> inputs, A&&... attributes) {
-  return append(std::make_unique<O>(std::forward<A>(attributes)...), std::move(inputs))[0];
+Tensor apply1(Tensors inputs, A&&... attributes) {
+  return append1(std::make_unique<O>(std::forward<A>(attributes)...), std::move(inputs));
 }
 
 }  // namespace ds

@@ -12,6 +12,7 @@ namespace {
 
 struct PassEntry {
   const char* name;
+  OpKind rewritten;            // nothing to rewrite in a trace without one
   void (*rewrite)(Rewriter&);  // one of the two
   void (*plan)(const Trace&, Plan&);
   std::atomic<bool> on{true};
@@ -20,13 +21,13 @@ struct PassEntry {
 };
 
 PassEntry table[] = {
-    {"mask_pool_grad", passes::mask_pool_grad, nullptr},
-    {"turn_matmul", passes::turn_matmul, nullptr},
-    {"cancel_permutes", passes::cancel_permutes, nullptr},
-    {"fuse_epilogue", nullptr, passes::fuse_epilogue},
-    {"fuse_elementwise", nullptr, passes::fuse_elementwise},
-    {"order", nullptr, passes::order},
-    {"place", nullptr, passes::place},
+    {"mask_pool_grad", OpKind::MaxPool2dGrad, passes::mask_pool_grad, nullptr},
+    {"turn_matmul", OpKind::Permute, passes::turn_matmul, nullptr},
+    {"cancel_permutes", OpKind::Permute, passes::cancel_permutes, nullptr},
+    {"fuse_epilogue", {}, nullptr, passes::fuse_epilogue},
+    {"fuse_elementwise", {}, nullptr, passes::fuse_elementwise},
+    {"order", {}, nullptr, passes::order},
+    {"place", {}, nullptr, passes::place},
 };
 
 template <class F>
@@ -71,7 +72,7 @@ void verify(const Plan& plan, const Trace& trace) {
 
 void rewrite(Trace& trace, std::span<const Tensor> roots) {
   for (PassEntry& pass : table) {
-    if (!pass.rewrite) continue;
+    if (!pass.rewrite || !trace.has(pass.rewritten)) continue;
     run(pass, [&] {
       bool changed;
       {

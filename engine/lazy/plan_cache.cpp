@@ -74,6 +74,21 @@ class PlanCache {
   uint64_t age_ = 0, built_ = 0;
 };
 
+// What a program of one node depends on, in 63 bits; of any other op the plan is the same. 0: it does not fit.
+uint64_t key_of_one(const Node& n) {
+  if (!is_elementwise(n.op->info().category)) return UINT64_MAX;
+  uint64_t key = static_cast<uint64_t>(n.op->kind()) << 16 | static_cast<uint64_t>(n.op->variant()) << 8 |
+                 static_cast<uint64_t>(n.outputs[0].type.dtype);
+  for (size_t i = 0; i < 3; ++i) {
+    key <<= 13;
+    if (i >= n.inputs.size()) continue;
+    const Tensor& input = n.inputs[i];
+    if (input.output() > 7) return 0;
+    key |= static_cast<uint64_t>(input.dtype()) << 5 | input.node()->index << 3 | static_cast<uint64_t>(input.output());
+  }
+  return key;
+}
+
 PlanCache& cache() {
   static auto* c = new PlanCache;
   return *c;
@@ -82,6 +97,14 @@ PlanCache& cache() {
 }  // namespace
 
 std::shared_ptr<const Plan> plan_for(const Trace& trace) { return cache().get(trace); }
+const Plan* plan_of_one(const Trace& trace) {
+  static thread_local std::unordered_map<uint64_t, std::unique_ptr<const Plan>> plans;
+  uint64_t key = key_of_one(*trace.nodes[0]);
+  if (key == 0) return nullptr;
+  auto& plan = plans[key];
+  if (!plan) plan = make_plan(trace);
+  return plan.get();
+}
 void clear_plan_cache() { cache().clear(); }
 size_t cached_plans() { return cache().size(); }
 uint64_t plans_built() { return cache().built(); }

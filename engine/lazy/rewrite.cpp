@@ -15,9 +15,9 @@ void Rewriter::check_free(const Node& n) const {
   if (n.evaluated || n.requires_grad) fail("rewrite", n.op->info().name, " is not to be changed");
 }
 
-void Rewriter::replace(Node& n, std::unique_ptr<const Op> op, std::vector<Tensor> inputs) {
+void Rewriter::replace(Node& n, std::unique_ptr<const Op> op, Tensors inputs) {
   check_free(n);
-  std::vector<Type> types;
+  Types types;
   for (const Tensor& t : inputs) types.push_back(t.type());
   types = op->infer(types);
   bool same = types.size() == n.outputs.size();

@@ -15,7 +15,7 @@ class Rewriter {
   // Nobody sees the node's value but its one reader in the trace.
   bool hidden(const Node& n) const { return !n.evaluated && n.uses == 1 && !trace_.keep[n.index]; }
   // The node becomes `op` over `inputs`. Throws Error when its outputs would be of other types.
-  void replace(Node& n, std::unique_ptr<const Op> op, std::vector<Tensor> inputs);
+  void replace(Node& n, std::unique_ptr<const Op> op, Tensors inputs);
   // Input i of the node is read from `from`, which has the same value.
   void redirect(Node& n, size_t i, const Tensor& from);
 

@@ -24,14 +24,19 @@ bool Value::contiguous(const Shape& shape) const {
 }
 
 Node::~Node() {
-  std::vector<Tensor> pending = std::move(inputs);
-  while (!pending.empty()) {
-    Tensor t = std::move(pending.back());
-    pending.pop_back();
-    Node* n = t.node();
-    if (n && n->use_count() == 1)
-      for (Tensor& input : n->inputs) pending.push_back(std::move(input));
-    if (n && n->use_count() == 1) n->inputs.clear();
+  SmallVector<Tensor, 8> last;  // what nobody else holds, and has inputs of its own
+  auto release = [&](Tensors& list) {
+    for (Tensor& t : list) {
+      bool goes = t && t.node()->use_count() == 1 && !t.node()->inputs.empty();
+      goes ? last.push_back(std::move(t)) : void(t = {});
+    }
+  };
+  release(inputs);
+  while (!last.empty()) {
+    Tensor t = std::move(last.back());
+    last.pop_back();
+    Tensors below = std::move(t.node()->inputs);
+    release(below);
   }
 }
 
@@ -124,19 +129,21 @@ NoGrad::~NoGrad() { no_grad = before_; }
 bool NoGrad::active() { return no_grad; }
 bool NoGrad::set(bool on) { return std::exchange(no_grad, on); }
 
-std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inputs, Device device) {
+namespace {
+
+Ref<Node> new_node(std::unique_ptr<const Op> op, Tensors inputs, Device device) {
   const char* name = op->info().name;
-  std::vector<Type> types;
+  SmallVector<Type, 3> types;
   types.reserve(inputs.size());
   bool grad = false, spent = false;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) fail(name, "input ", i, " is an empty handle");
+    const Node& input = *inputs[i].node();
     types.push_back(inputs[i].type());
-    grad |= inputs[i].requires_grad();
-    spent |= inputs[i].node()->spent;
-    if (i == 0) device = inputs[0].device();
-    if (!(inputs[i].device() == device))
-      fail(name, "inputs are on different devices: ", device, " and ", inputs[i].device());
+    grad |= input.requires_grad;
+    spent |= input.spent;
+    if (i == 0) device = input.device;
+    if (!(input.device == device)) fail(name, "inputs are on different devices: ", device, " and ", input.device);
   }
   auto node = make_ref<Node>();
   node->sequence = next_sequence.fetch_add(1, std::memory_order_relaxed);
@@ -150,9 +157,20 @@ std::vector<Tensor> append(std::unique_ptr<const Op> op, std::vector<Tensor> inp
   node->device = device;
   node->requires_grad = grad && inexact && !no_grad;
   node->spent = spent && inexact && !no_grad;
+  return node;
+}
+
+}  // namespace
+
+std::vector<Tensor> append(std::unique_ptr<const Op> op, Tensors inputs, Device device) {
+  Ref<Node> node = new_node(std::move(op), std::move(inputs), device);
   std::vector<Tensor> out;
   for (size_t i = 0; i < node->outputs.size(); ++i) out.emplace_back(node, static_cast<int>(i));
   return out;
+}
+
+Tensor append1(std::unique_ptr<const Op> op, Tensors inputs, Device device) {
+  return {new_node(std::move(op), std::move(inputs), device), 0};
 }
 
 }  // namespace ds

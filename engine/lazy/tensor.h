@@ -77,6 +77,8 @@ class Tensor {
   int output_ = 0;
 };
 
+using Tensors = SmallVector<Tensor, 3>;
+
 // Computes all of them in one plan; outputs that other handles hold are kept too.
 void eval(std::span<const Tensor> tensors);
 

@@ -27,7 +27,8 @@ void visit(Node* root, uint64_t mark, Trace& trace) {
     Node* node;
     size_t next;
   };
-  auto enter = [&](Node* n, std::vector<Frame>& stack) {
+  SmallVector<Frame, 16> stack;
+  auto enter = [&](Node* n) {
     n->mark = mark;
     n->uses = 0;
     if (n->evaluated) {
@@ -37,16 +38,16 @@ void visit(Node* root, uint64_t mark, Trace& trace) {
       stack.push_back({n, 0});
     }
   };
-  std::vector<Frame> stack;
-  if (root->mark != mark) enter(root, stack);
+  if (root->mark != mark) enter(root);
   while (!stack.empty()) {
     Frame& top = stack.back();
     if (top.next < top.node->inputs.size()) {
       Node* input = top.node->inputs[top.next++].node();
-      if (input->mark != mark) enter(input, stack);
+      if (input->mark != mark) enter(input);
     } else {
       top.node->index = static_cast<uint32_t>(trace.nodes.size());
       trace.nodes.push_back(top.node);
+      trace.kinds.set(static_cast<size_t>(top.node->op->kind()));
       stack.pop_back();
     }
   }
@@ -63,7 +64,7 @@ class ShapeNumbers {
   }
 
  private:
-  std::vector<const Shape*> recent_;
+  SmallVector<const Shape*, 16> recent_;
 };
 
 // Extents of 1 are what broadcasting turns on: a bias of (1,) is not added as one of (n,) is.
@@ -89,8 +90,7 @@ Trace make_trace(std::span<const Tensor> roots) {
   for (Node* n : trace.nodes)
     for (const Tensor& input : n->inputs) ++input.node()->uses;
 
-  trace.keep.assign(trace.nodes.size(), 0);
-  for (size_t i = 0; i < trace.nodes.size(); ++i) trace.keep[i] = trace.nodes[i]->use_count() > trace.nodes[i]->uses;
+  for (const Node* n : trace.nodes) trace.keep.push_back(n->use_count() > n->uses);
   return trace;
 }
 

@@ -1,6 +1,7 @@
 // What is known of a tensor before it has a value, and the value once it has one.
 #pragma once
 #include "engine/core/shape.h"
+#include "engine/core/small_vector.h"
 #include "engine/core/storage.h"
 #include "kernels/dtype.h"
 
@@ -13,6 +14,7 @@ struct Type {
   int64_t bytes() const { return shape.numel() * static_cast<int64_t>(size_of(dtype)); }
 };
 std::ostream& operator<<(std::ostream&, const Type&);  // float32(64,784)
+using Types = SmallVector<Type, 1>;
 
 // Elements of a storage, seen through strides (in elements; 0 repeats one).
 struct Value {

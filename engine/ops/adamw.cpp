@@ -2,7 +2,7 @@
 
 namespace ds {
 
-std::vector<Type> AdamWOp::infer(std::span<const Type> in) const {
+Types AdamWOp::infer(std::span<const Type> in) const {
   for (const Type& t : in)
     if (!(t == in[0]) || !is_floating(t.dtype))
       fail("adamw", "four floating tensors of one type are needed, got ", in[0], ", ", in[1], ", ", in[2], ", ", in[3]);

@@ -8,7 +8,7 @@ namespace ds {
 class AdamWOp final : public Primitive<OpKind::AdamWOp> {
  public:
   explicit AdamWOp(const kernels::AdamW& factors) : factors_(factors) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   void eval(Execution&) const override;
 
  private:

@@ -43,7 +43,7 @@ kernels::Pool2d describe(const char* op, DType t, const Shape& x, const Pool2dOp
 
 }  // namespace
 
-std::vector<Type> Conv2dOp::infer(std::span<const Type> in) const {
+Types Conv2dOp::infer(std::span<const Type> in) const {
   const Shape &x = in[0].shape, &w = in[1].shape;
   if (in[0].dtype != in[1].dtype || (in[0].dtype != DType::f32 && in[0].dtype != DType::f64))
     fail("conv2d", "one dtype of float32, float64 is needed, got ", in[0], " and ", in[1]);
@@ -102,7 +102,7 @@ Cost Conv2dGradWeight::cost(std::span<const Type> in, std::span<const Type> out)
   return c;
 }
 
-std::vector<Type> MaxPool2dOp::infer(std::span<const Type> in) const {
+Types MaxPool2dOp::infer(std::span<const Type> in) const {
   auto p = describe("max_pool2d", in[0].dtype, in[0].shape, o_);
   return {{in[0].dtype, {p.n, p.c, p.oh, p.ow}}};
 }
@@ -122,7 +122,7 @@ void MaxPool2dGrad::eval(Execution& e) const {
   e.kernels().max_pool2d_grad(e.context(), p, e.output(0), e.contiguous(0), e.contiguous(1));
 }
 
-std::vector<Type> AvgPool2dOp::infer(std::span<const Type> in) const {
+Types AvgPool2dOp::infer(std::span<const Type> in) const {
   auto p = describe("avg_pool2d", in[0].dtype, in[0].shape, o_);
   return {{in[0].dtype, {p.n, p.c, p.oh, p.ow}}};
 }

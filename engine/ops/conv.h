@@ -7,7 +7,7 @@ namespace ds {
 class Conv2dOp final : public Primitive<OpKind::Conv2dOp> {
  public:
   explicit Conv2dOp(Conv2dOptions o) : o_(o) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution& e) const override { eval_with_epilogue(e, nullptr, false); }
   bool eval_with_epilogue(Execution&, const void* bias, bool relu) const override;
@@ -27,7 +27,7 @@ class Conv2dOp final : public Primitive<OpKind::Conv2dOp> {
 class Conv2dGradInput final : public Primitive<OpKind::Conv2dGradInput> {  // (dy, w) -> dx
  public:
   Conv2dGradInput(Conv2dOptions o, Shape x) : o_(o), x_(x) {}
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, x_}}; }
+  Types infer(std::span<const Type> in) const override { return {{in[0].dtype, x_}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
@@ -40,7 +40,7 @@ class Conv2dGradInput final : public Primitive<OpKind::Conv2dGradInput> {  // (d
 class Conv2dGradWeight final : public Primitive<OpKind::Conv2dGradWeight> {  // (dy, x) -> dw
  public:
   Conv2dGradWeight(Conv2dOptions o, Shape w) : o_(o), w_(w) {}
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, w_}}; }
+  Types infer(std::span<const Type> in) const override { return {{in[0].dtype, w_}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
@@ -61,7 +61,7 @@ inline Attributes attributes_of(const Pool2dOptions& o) {
   class Class final : public Primitive<OpKind::Class> {                        \
    public:                                                                     \
     explicit Class(Pool2dOptions o) : o_(o) {}                                 \
-    std::vector<Type> infer(std::span<const Type> in) const override;          \
+    Types infer(std::span<const Type> in) const override;                      \
     Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override; \
     void eval(Execution&) const override;                                      \
     Attributes attributes() const override { return attributes_of(o_); }       \
@@ -78,7 +78,7 @@ class MaxPool2dGrad final : public Primitive<OpKind::MaxPool2dGrad> {
  public:
   explicit MaxPool2dGrad(Pool2dOptions o, bool positive = false) : o_(o), positive_(positive) {}
   const Pool2dOptions& options() const { return o_; }
-  std::vector<Type> infer(std::span<const Type> in) const override { return {in[1]}; }
+  Types infer(std::span<const Type> in) const override { return {in[1]}; }
   void eval(Execution&) const override;
 
  private:
@@ -89,7 +89,7 @@ class MaxPool2dGrad final : public Primitive<OpKind::MaxPool2dGrad> {
 class AvgPool2dGrad final : public Primitive<OpKind::AvgPool2dGrad> {  // dy -> dx
  public:
   AvgPool2dGrad(Pool2dOptions o, Shape x) : o_(o), x_(x) {}
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, x_}}; }
+  Types infer(std::span<const Type> in) const override { return {{in[0].dtype, x_}}; }
   Grads vjp(TensorSpan, TensorSpan, TensorSpan grads) const override { return {avg_pool2d(grads[0], o_)}; }
   void eval(Execution&) const override;
 

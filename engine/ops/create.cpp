@@ -26,23 +26,23 @@ void RandomNormal::eval(Execution& e) const {
 // ---- functions
 
 Tensor full(const Shape& shape, double value, DType t, Device d) {
-  return append(std::make_unique<Full>(Type{t, shape}, value), {}, d)[0];
+  return append1(std::make_unique<Full>(Type{t, shape}, value), {}, d);
 }
 
 Tensor arange(double start, double stop, double step, DType t, Device d) {
   if (step == 0) fail("arange", "the step must not be 0");
   auto n = static_cast<int64_t>(std::ceil((stop - start) / step));
-  return append(std::make_unique<Arange>(Type{t, {std::max<int64_t>(n, 0)}}, start, step), {}, d)[0];
+  return append1(std::make_unique<Arange>(Type{t, {std::max<int64_t>(n, 0)}}, start, step), {}, d);
 }
 
 Tensor random_uniform(const Shape& shape, uint64_t seed, uint64_t offset, DType t, Device d) {
   if (!is_floating(t)) fail("random_uniform", "a floating dtype is needed, got ", name_of(t));
-  return append(std::make_unique<RandomUniform>(Type{t, shape}, kernels::Philox{seed, offset}), {}, d)[0];
+  return append1(std::make_unique<RandomUniform>(Type{t, shape}, kernels::Philox{seed, offset}), {}, d);
 }
 
 Tensor random_normal(const Shape& shape, uint64_t seed, uint64_t offset, DType t, Device d) {
   if (!is_floating(t)) fail("random_normal", "a floating dtype is needed, got ", name_of(t));
-  return append(std::make_unique<RandomNormal>(Type{t, shape}, kernels::Philox{seed, offset}), {}, d)[0];
+  return append1(std::make_unique<RandomNormal>(Type{t, shape}, kernels::Philox{seed, offset}), {}, d);
 }
 
 }  // namespace ds

@@ -8,7 +8,7 @@ class Full final : public Primitive<OpKind::Full> {
  public:
   Full(Type type, double value) : type_(type), value_(value) {}
   double value() const { return value_; }
-  std::vector<Type> infer(std::span<const Type>) const override { return {type_}; }
+  Types infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;  // one element, repeated by strides of 0
   Attributes attributes() const override { return {{"value", value_}}; }
 
@@ -20,7 +20,7 @@ class Full final : public Primitive<OpKind::Full> {
 class Arange final : public Primitive<OpKind::Arange> {
  public:
   Arange(Type type, double start, double step) : type_(type), start_(start), step_(step) {}
-  std::vector<Type> infer(std::span<const Type>) const override { return {type_}; }
+  Types infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"start", start_}, {"step", step_}}; }
 
@@ -32,7 +32,7 @@ class Arange final : public Primitive<OpKind::Arange> {
 class RandomUniform final : public Primitive<OpKind::RandomUniform> {
  public:
   RandomUniform(Type type, kernels::Philox stream) : type_(type), stream_(stream) {}
-  std::vector<Type> infer(std::span<const Type>) const override { return {type_}; }
+  Types infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;
 
  private:
@@ -43,7 +43,7 @@ class RandomUniform final : public Primitive<OpKind::RandomUniform> {
 class RandomNormal final : public Primitive<OpKind::RandomNormal> {
  public:
   RandomNormal(Type type, kernels::Philox stream) : type_(type), stream_(stream) {}
-  std::vector<Type> infer(std::span<const Type>) const override { return {type_}; }
+  Types infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;
 
  private:

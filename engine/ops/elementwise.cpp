@@ -14,6 +14,7 @@ constexpr double kFlops[] = {
 
 template <class O>
 Tensor binary(const Tensor& a, const Tensor& b) {
+  if (a.type() == b.type()) return apply1<O>({a, b});
   Pair p = match(info_of(O().kind()).name, a, b);
   return apply1<O>({p.a, p.b});
 }
@@ -94,7 +95,7 @@ Cost Elementwise::cost(std::span<const Type> inputs, std::span<const Type> outpu
   return c;
 }
 
-std::vector<Type> Where::infer(std::span<const Type> in) const {
+Types Where::infer(std::span<const Type> in) const {
   if (in[0].dtype != DType::boolean) fail("where", "the condition must be bool, got ", in[0]);
   if (!(in[1] == in[2])) fail("where", "branches differ: got ", in[1], " and ", in[2]);
   return {in[1]};

@@ -35,7 +35,7 @@ Type unary_type(kernels::Ew, const Type& x);
 #define DS_UNARY_OP(Class, row, domain, gradient)                                  \
   class Class final : public ElementwiseBase<OpKind::Class, kernels::Ew::row##_> { \
    public:                                                                         \
-    std::vector<Type> infer(std::span<const Type> in) const override {             \
+    Types infer(std::span<const Type> in) const override {                         \
       check_domain(info().name, in[0], Domain::domain);                            \
       return {unary_type(kernels::Ew::row##_, in[0])};                             \
     }                                                                              \
@@ -81,7 +81,7 @@ void check_pair(const char* op, const Type& a, const Type& b, Domain);
 #define DS_BINARY_OP(Class, row, domain, result, grad_a, grad_b)                        \
   class Class final : public ElementwiseBase<OpKind::Class, kernels::Ew::row##_> {      \
    public:                                                                              \
-    std::vector<Type> infer(std::span<const Type> in) const override {                  \
+    Types infer(std::span<const Type> in) const override {                              \
       check_pair(info().name, in[0], in[1], Domain::domain);                            \
       return {{result, in[0].shape}};                                                   \
     }                                                                                   \
@@ -117,14 +117,14 @@ DS_BINARY_OP(LogicalOr, logical_or, boolean, DType::boolean, Tensor(), Tensor())
 
 class Where final : public ElementwiseBase<OpKind::Where, kernels::Ew::where_> {
  public:
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
 };
 
 class Cast final : public ElementwiseBase<OpKind::Cast, kernels::Ew::cast_> {
  public:
   explicit Cast(DType to) : to_(to) {}
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{to_, in[0].shape}}; }
+  Types infer(std::span<const Type> in) const override { return {{to_, in[0].shape}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   Attributes attributes() const override { return {{"dtype", to_}}; }
 

@@ -38,7 +38,7 @@ void checked(F&& kernel) {
 
 }  // namespace
 
-std::vector<Type> TakeOp::infer(std::span<const Type> in) const {
+Types TakeOp::infer(std::span<const Type> in) const {
   check_index("take", in[1]);
   Type t = in[0];
   t.shape[dim_] = in[1].shape[0];
@@ -73,7 +73,7 @@ void PutAdd::eval(Execution& e) const {
   });
 }
 
-std::vector<Type> GatherOp::infer(std::span<const Type> in) const {
+Types GatherOp::infer(std::span<const Type> in) const {
   check_index("gather", in[1]);
   check_same_but("gather", in[0].shape, in[1].shape, dim_);
   return {{in[0].dtype, in[1].shape}};
@@ -92,7 +92,7 @@ void GatherOp::eval(Execution& e) const {
   });
 }
 
-std::vector<Type> ScatterAdd::infer(std::span<const Type> in) const {
+Types ScatterAdd::infer(std::span<const Type> in) const {
   check_index("scatter_add", in[1]);
   if (!(in[0].shape == in[1].shape)) fail("scatter_add", "source ", in[0].shape, " and index ", in[1].shape, " differ");
   check_same_but("scatter_add", shape_, in[1].shape, dim_);

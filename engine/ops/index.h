@@ -8,7 +8,7 @@ class TakeOp final
     : public Primitive<OpKind::TakeOp> {  // (x, index (count,)) -> x with dimension `dim` of extent count
  public:
   explicit TakeOp(int dim) : dim_(dim) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"dim", int64_t{dim_}}}; }
@@ -20,7 +20,7 @@ class TakeOp final
 class PutAdd final : public Primitive<OpKind::PutAdd> {  // (y, index) -> zeros of `shape` plus y at the indices
  public:
   PutAdd(Shape shape, int dim) : shape_(shape), dim_(dim) {}
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, shape_}}; }
+  Types infer(std::span<const Type> in) const override { return {{in[0].dtype, shape_}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"shape", to_list(shape_)}, {"dim", int64_t{dim_}}}; }
@@ -33,7 +33,7 @@ class PutAdd final : public Primitive<OpKind::PutAdd> {  // (y, index) -> zeros 
 class GatherOp final : public Primitive<OpKind::GatherOp> {  // (x, index): index has x's extents but along `dim`
  public:
   explicit GatherOp(int dim) : dim_(dim) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"dim", int64_t{dim_}}}; }
@@ -45,7 +45,7 @@ class GatherOp final : public Primitive<OpKind::GatherOp> {  // (x, index): inde
 class ScatterAdd final : public Primitive<OpKind::ScatterAdd> {  // (y, index) -> zeros of `shape` plus y at the indices
  public:
   ScatterAdd(Shape shape, int dim) : shape_(shape), dim_(dim) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"shape", to_list(shape_)}, {"dim", int64_t{dim_}}}; }

@@ -118,7 +118,7 @@ const char* name_of(Linalg w) {
   return kNames[static_cast<int>(w)];
 }
 
-std::vector<Type> LinalgOp::infer(std::span<const Type> in) const {
+Types LinalgOp::infer(std::span<const Type> in) const {
   const char* op = name_of(what_);
   const Type& a = in[0];
   for (const Type& t : in) {

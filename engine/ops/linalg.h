@@ -24,7 +24,7 @@ enum class Linalg : uint8_t {
 class LinalgOp final : public Primitive<OpKind::LinalgOp> {
  public:
   explicit LinalgOp(Linalg what) : what_(what) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;

@@ -41,7 +41,7 @@ Tensor sum_batch(const Tensor& g, int rank) {
 
 }  // namespace
 
-std::vector<Type> MatmulOp::infer(std::span<const Type> in) const {
+Types MatmulOp::infer(std::span<const Type> in) const {
   const Shape &a = in[0].shape, &b = in[1].shape;
   if (in[0].dtype != in[1].dtype || in[0].dtype == DType::boolean)
     fail("matmul", "one dtype of numbers is needed, got ", in[0], " x ", in[1]);

@@ -27,7 +27,7 @@ Tensor along(const char* op, const Tensor& x, int64_t dim) {
 
 }  // namespace
 
-std::vector<Type> SoftmaxOp::infer(std::span<const Type> in) const { return {check_rows("softmax", in[0])}; }
+Types SoftmaxOp::infer(std::span<const Type> in) const { return {check_rows("softmax", in[0])}; }
 
 Grads SoftmaxOp::vjp(TensorSpan, TensorSpan out, TensorSpan grads) const {
   return {out[0] * (grads[0] - sum(grads[0] * out[0], {-1}, true))};
@@ -38,7 +38,7 @@ void SoftmaxOp::eval(Execution& e) const {
   e.kernels().softmax(e.context(), e.input_type(0).dtype, e.output(0), e.contiguous(0), r.rows, r.columns);
 }
 
-std::vector<Type> LogSoftmaxOp::infer(std::span<const Type> in) const { return {check_rows("log_softmax", in[0])}; }
+Types LogSoftmaxOp::infer(std::span<const Type> in) const { return {check_rows("log_softmax", in[0])}; }
 
 Grads LogSoftmaxOp::vjp(TensorSpan, TensorSpan out, TensorSpan grads) const {
   return {grads[0] - exp(out[0]) * sum(grads[0], {-1}, true)};
@@ -49,7 +49,7 @@ void LogSoftmaxOp::eval(Execution& e) const {
   e.kernels().log_softmax(e.context(), e.input_type(0).dtype, e.output(0), e.contiguous(0), r.rows, r.columns);
 }
 
-std::vector<Type> CrossEntropyOp::infer(std::span<const Type> in) const {
+Types CrossEntropyOp::infer(std::span<const Type> in) const {
   check_rows("cross_entropy", in[0]);
   if (in[0].shape.rank() != 2 || in[1].shape.rank() != 1 || in[1].shape[0] != in[0].shape[0] ||
       in[1].dtype != DType::i64)
@@ -73,7 +73,7 @@ void CrossEntropyGrad::eval(Execution& e) const {
                                  static_cast<const int64_t*>(e.contiguous(2)), r.rows, r.columns);
 }
 
-std::vector<Type> LayerNormOp::infer(std::span<const Type> in) const {
+Types LayerNormOp::infer(std::span<const Type> in) const {
   Type x = check_rows("layer_norm", in[0]);
   Type row{x.dtype, {x.shape[x.shape.rank() - 1]}};
   if (!(in[1] == row) || !(in[2] == row))

@@ -6,35 +6,35 @@ namespace ds {
 
 class SoftmaxOp final : public Primitive<OpKind::SoftmaxOp> {
  public:
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
 };
 
 class LogSoftmaxOp final : public Primitive<OpKind::LogSoftmaxOp> {
  public:
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
 };
 
 class CrossEntropyOp final : public Primitive<OpKind::CrossEntropyOp> {  // (logits, target) -> loss a row
  public:
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
 };
 
 class CrossEntropyGrad final : public Primitive<OpKind::CrossEntropyGrad> {  // (dloss, logits, target) -> dlogits
  public:
-  std::vector<Type> infer(std::span<const Type> in) const override { return {in[1]}; }
+  Types infer(std::span<const Type> in) const override { return {in[1]}; }
   void eval(Execution&) const override;
 };
 
 class LayerNormOp final : public Primitive<OpKind::LayerNormOp> {  // (x, weight, bias) -> y, mean, rstd
  public:
   explicit LayerNormOp(double eps) : eps_(eps) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"eps", eps_}}; }
@@ -46,7 +46,7 @@ class LayerNormOp final : public Primitive<OpKind::LayerNormOp> {  // (x, weight
 class LayerNormGrad final
     : public Primitive<OpKind::LayerNormGrad> {  // (dy, x, weight, mean, rstd) -> dx, dweight, dbias
  public:
-  std::vector<Type> infer(std::span<const Type> in) const override { return {in[1], in[2], in[2]}; }
+  Types infer(std::span<const Type> in) const override { return {in[1], in[2], in[2]}; }
   void eval(Execution&) const override;
 };
 

@@ -78,7 +78,7 @@ Tensor truth(const Tensor& x) { return cast(x, DType::boolean); }
 
 }  // namespace
 
-std::vector<Type> ReduceOp::infer(std::span<const Type> in) const {
+Types ReduceOp::infer(std::span<const Type> in) const {
   const char* name = kNames[static_cast<int>(how_)];
   bool logical = how_ == Reduce::any || how_ == Reduce::all;
   if (logical != (in[0].dtype == DType::boolean))
@@ -129,7 +129,7 @@ Cost ReduceOp::cost(std::span<const Type> in, std::span<const Type> out) const {
   return c;
 }
 
-std::vector<Type> ArgReduceOp::infer(std::span<const Type> in) const {
+Types ArgReduceOp::infer(std::span<const Type> in) const {
   check_domain("arg_reduce", in[0], Domain::ordered);
   if (in[0].shape[dim_] == 0) fail("arg_reduce", "dimension ", dim_, " of ", in[0].shape, " is empty");
   return {{DType::i64, without(in[0].shape, dim_, dim_ + 1)}};

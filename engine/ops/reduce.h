@@ -8,7 +8,7 @@ namespace ds {
 class ReduceOp final : public Primitive<OpKind::ReduceOp> {
  public:
   ReduceOp(kernels::Reduce how, int first, int last) : how_(how), first_(first), last_(last) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
@@ -25,7 +25,7 @@ class ReduceOp final : public Primitive<OpKind::ReduceOp> {
 class ArgReduceOp final : public Primitive<OpKind::ArgReduceOp> {
  public:
   ArgReduceOp(kernels::ArgReduce how, int dim) : how_(how), dim_(dim) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override {
     return {{"how", std::string(how_ == kernels::ArgReduce::argmax ? "argmax" : "argmin")}, {"dim", int64_t{dim_}}};

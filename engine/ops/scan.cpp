@@ -39,7 +39,7 @@ Tensor logsumexp_gradient(const Tensor& x, const Tensor& y, const Tensor& g, int
 
 }  // namespace
 
-std::vector<Type> ScanOp::infer(std::span<const Type> in) const {
+Types ScanOp::infer(std::span<const Type> in) const {
   constexpr const char* kNames[] = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"};
   const char* name = kNames[static_cast<int>(how_)];
   if (in[0].dtype == DType::boolean) fail(name, "bool has no running result, got ", in[0]);

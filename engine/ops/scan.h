@@ -8,7 +8,7 @@ namespace ds {
 class ScanOp final : public Primitive<OpKind::ScanOp> {
  public:
   ScanOp(kernels::Scan how, int dim) : how_(how), dim_(dim) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
@@ -25,7 +25,7 @@ class ScanOp final : public Primitive<OpKind::ScanOp> {
 class SortOp final : public Primitive<OpKind::SortOp> {  // x -> values, indices (int64)
  public:
   SortOp(int dim, bool descending) : dim_(dim), descending_(descending) {}
-  std::vector<Type> infer(std::span<const Type> in) const override { return {in[0], {DType::i64, in[0].shape}}; }
+  Types infer(std::span<const Type> in) const override { return {in[0], {DType::i64, in[0].shape}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;

@@ -36,7 +36,7 @@ Tensor signed_as(const Tensor& x, const Tensor& g) { return g * sign(x); }
 
 }  // namespace
 
-std::vector<Type> SpecialUnary::infer(std::span<const Type> in) const {
+Types SpecialUnary::infer(std::span<const Type> in) const {
   check_domain(name_of(code_), in[0], Domain::floating);
   return {in[0]};
 }
@@ -97,7 +97,7 @@ Grads SpecialUnary::vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const {
   }
 }
 
-std::vector<Type> SpecialBinary::infer(std::span<const Type> in) const {
+Types SpecialBinary::infer(std::span<const Type> in) const {
   check_pair(name_of(code_), in[0], in[1], code_ == Ew::fmod_ ? Domain::any : Domain::floating);
   if (in[0].dtype == DType::boolean) fail(name_of(code_), "numbers are needed, got ", in[0]);
   if (code_ == Ew::nextafter_ && in[0].dtype != DType::f32 && in[0].dtype != DType::f64)
@@ -128,7 +128,7 @@ Grads SpecialBinary::vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const 
   }
 }
 
-std::vector<Type> Bitwise::infer(std::span<const Type> in) const {
+Types Bitwise::infer(std::span<const Type> in) const {
   check_pair(name_of(code_), in[0], in[1], Domain::any);
   bool shifts = code_ == Ew::shift_left_ || code_ == Ew::shift_right_;
   if (is_floating(in[0].dtype) || (shifts && in[0].dtype == DType::boolean))

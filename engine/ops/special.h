@@ -12,7 +12,7 @@ class SpecialUnary final : public Elementwise {
   explicit SpecialUnary(kernels::Ew code) : code_(code) {}
   OpKind kind() const final { return OpKind::SpecialUnary; }
   kernels::Ew code() const final { return code_; }
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   Attributes attributes() const override { return {{"function", std::string(name_of(code_))}}; }
 
@@ -25,7 +25,7 @@ class SpecialBinary final : public Elementwise {
   explicit SpecialBinary(kernels::Ew code) : code_(code) {}
   OpKind kind() const final { return OpKind::SpecialBinary; }
   kernels::Ew code() const final { return code_; }
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   Attributes attributes() const override { return {{"function", std::string(name_of(code_))}}; }
 
@@ -38,7 +38,7 @@ class Bitwise final : public Elementwise {
   explicit Bitwise(kernels::Ew code) : code_(code) {}
   OpKind kind() const final { return OpKind::Bitwise; }
   kernels::Ew code() const final { return code_; }
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan, TensorSpan, TensorSpan) const override { return {Tensor(), Tensor()}; }
   Attributes attributes() const override { return {{"function", std::string(name_of(code_))}}; }
 

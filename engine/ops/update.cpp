@@ -74,7 +74,7 @@ Product product_gradient(TensorSpan in, const Tensor& g, int dim, bool each) {
 
 }  // namespace
 
-std::vector<Type> SliceUpdate::infer(std::span<const Type> in) const {
+Types SliceUpdate::infer(std::span<const Type> in) const {
   check_box("slice_update", in[0].shape, box_);
   if (in[1].dtype != in[0].dtype || !(in[1].shape == shape_of(box_.count)))
     fail("slice_update", "the value must be ", Type{in[0].dtype, shape_of(box_.count)}, ", got ", in[1]);
@@ -100,7 +100,7 @@ void SliceUpdate::eval(Execution& e) const {
   e.kernels().scatter_strided(e.context(), t.dtype, out, space, strides[0].begin(), e.contiguous(1));
 }
 
-std::vector<Type> IndexUpdate::infer(std::span<const Type> in) const {
+Types IndexUpdate::infer(std::span<const Type> in) const {
   const Shape &base = in[0].shape, &index = in[1].shape, &value = in[2].shape;
   if (in[1].dtype != DType::i64) fail("index_update", "the index must be int64, got ", in[1]);
   if (in[0].dtype != in[2].dtype) fail("index_update", "base and value differ: got ", in[0], " and ", in[2]);

@@ -12,7 +12,7 @@ struct Box {
 class SliceUpdate final : public Primitive<OpKind::SliceUpdate> {  // (base, value of the box's extents) -> base
  public:
   explicit SliceUpdate(Box box) : box_(std::move(box)) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"start", box_.start}, {"count", box_.count}, {"step", box_.step}}; }
@@ -26,7 +26,7 @@ class SliceUpdate final : public Primitive<OpKind::SliceUpdate> {  // (base, val
 class IndexUpdate final : public Primitive<OpKind::IndexUpdate> {
  public:
   IndexUpdate(kernels::Write how, int dim) : how_(how), dim_(dim) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override {

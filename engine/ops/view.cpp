@@ -58,7 +58,7 @@ static_assert(kMaxDims <= kernels::kMaxRank, "every shape is an iteration space"
 
 kernels::EwSpace collapse(const Shape& shape, std::span<Shape> strides) {
   kernels::EwSpace space{};
-  std::vector<Shape> merged(strides.size());
+  SmallVector<Shape, 6> merged(strides.size());
   int rank = 0;
   for (int d = 0; d < shape.rank(); ++d) {
     if (shape[d] == 1) continue;
@@ -81,7 +81,7 @@ kernels::EwSpace collapse(const Shape& shape, std::span<Shape> strides) {
   return space;
 }
 
-std::vector<Type> Reshape::infer(std::span<const Type> in) const {
+Types Reshape::infer(std::span<const Type> in) const {
   if (in[0].shape.numel() != shape_.numel())
     fail("reshape", in[0].shape, " has ", in[0].shape.numel(), " elements, ", shape_, " has ", shape_.numel());
   return {{in[0].dtype, shape_}};
@@ -101,7 +101,7 @@ void Reshape::eval(Execution& e) const {
   e.alias(0, std::move(y));
 }
 
-std::vector<Type> Permute::infer(std::span<const Type> in) const {
+Types Permute::infer(std::span<const Type> in) const {
   Type t{in[0].dtype, {}};
   for (int64_t d : dims_) t.shape.push_back(in[0].shape[static_cast<int>(d)]);
   return {t};
@@ -120,7 +120,7 @@ void Permute::eval(Execution& e) const {
   e.alias(0, std::move(y));
 }
 
-std::vector<Type> Broadcast::infer(std::span<const Type> in) const {
+Types Broadcast::infer(std::span<const Type> in) const {
   if (!(broadcast_shapes("broadcast_to", in[0].shape, shape_) == shape_))
     fail("broadcast_to", in[0].shape, " does not broadcast to ", shape_);
   return {{in[0].dtype, shape_}};
@@ -139,7 +139,7 @@ void Broadcast::eval(Execution& e) const {
   e.alias(0, std::move(y));
 }
 
-std::vector<Type> Slice::infer(std::span<const Type> in) const {
+Types Slice::infer(std::span<const Type> in) const {
   Type t = in[0];
   t.shape[dim_] = count_;
   return {t};
@@ -173,7 +173,7 @@ void SlicePut::eval(Execution& e) const {
   e.kernels().scatter_strided(e.context(), type.dtype, out, space, strides[0].begin(), e.contiguous(0));
 }
 
-std::vector<Type> Concat::infer(std::span<const Type> in) const {
+Types Concat::infer(std::span<const Type> in) const {
   Type t = in[0];
   for (size_t i = 1; i < in.size(); ++i) {
     Shape other = in[i].shape;

@@ -7,7 +7,7 @@ namespace ds {
 class Reshape final : public Primitive<OpKind::Reshape> {
  public:
   explicit Reshape(Shape shape) : shape_(shape) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;  // copies when the strides do not allow a view
   Attributes attributes() const override { return {{"shape", to_list(shape_)}}; }
@@ -20,7 +20,7 @@ class Permute final : public Primitive<OpKind::Permute> {
  public:
   explicit Permute(std::vector<int64_t> dims) : dims_(std::move(dims)) {}
   const std::vector<int64_t>& dims() const { return dims_; }
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"dims", dims_}}; }
@@ -32,7 +32,7 @@ class Permute final : public Primitive<OpKind::Permute> {
 class Broadcast final : public Primitive<OpKind::Broadcast> {
  public:
   explicit Broadcast(Shape shape) : shape_(shape) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"shape", to_list(shape_)}}; }
@@ -45,7 +45,7 @@ class Broadcast final : public Primitive<OpKind::Broadcast> {
 class Slice final : public Primitive<OpKind::Slice> {
  public:
   Slice(int dim, int64_t start, int64_t count, int64_t step) : dim_(dim), start_(start), count_(count), step_(step) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override {
@@ -61,7 +61,7 @@ class Slice final : public Primitive<OpKind::Slice> {
 class SlicePut final : public Primitive<OpKind::SlicePut> {
  public:
   SlicePut(Shape shape, int dim, int64_t start, int64_t step) : shape_(shape), dim_(dim), start_(start), step_(step) {}
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, shape_}}; }
+  Types infer(std::span<const Type> in) const override { return {{in[0].dtype, shape_}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override {
@@ -77,7 +77,7 @@ class SlicePut final : public Primitive<OpKind::SlicePut> {
 class Concat final : public Primitive<OpKind::Concat> {
  public:
   explicit Concat(int dim) : dim_(dim) {}
-  std::vector<Type> infer(std::span<const Type> in) const override;
+  Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"dim", int64_t{dim_}}}; }
@@ -88,7 +88,7 @@ class Concat final : public Primitive<OpKind::Concat> {
 
 class Contiguous final : public Primitive<OpKind::Contiguous> {
  public:
-  std::vector<Type> infer(std::span<const Type> in) const override { return {in[0]}; }
+  Types infer(std::span<const Type> in) const override { return {in[0]}; }
   Grads vjp(TensorSpan, TensorSpan, TensorSpan grads) const override { return {grads[0]}; }
   void eval(Execution&) const override;
 };

@@ -71,7 +71,7 @@ class AllReduce final : public Primitive<OpKind::AllReduce>, OverRegion {
  public:
   AllReduce(BucketRef bucket, int region)
       : OverRegion("all_reduce", std::move(bucket), region, &parallel::Region::reducing) {}
-  std::vector<Type> infer(std::span<const Type> in) const override {
+  Types infer(std::span<const Type> in) const override {
     check("all_reduce", in);
     return {in.begin(), in.end()};
   }
@@ -89,7 +89,7 @@ class ReduceScatter final : public Primitive<OpKind::ReduceScatter>, OverRegion 
  public:
   ReduceScatter(BucketRef bucket, int region)
       : OverRegion("reduce_scatter", std::move(bucket), region, &parallel::Region::reducing) {}
-  std::vector<Type> infer(std::span<const Type> in) const override {
+  Types infer(std::span<const Type> in) const override {
     check("reduce_scatter", in);
     return {{bucket_->dtype, {bucket_->share()}}};
   }
@@ -106,7 +106,7 @@ class AllGather final : public Primitive<OpKind::AllGather>, OverRegion {
  public:
   AllGather(BucketRef bucket, int region)
       : OverRegion("all_gather", std::move(bucket), region, &parallel::Region::gathering) {}
-  std::vector<Type> infer(std::span<const Type> in) const override {
+  Types infer(std::span<const Type> in) const override {
     if (Type share{bucket_->dtype, {bucket_->share()}}; in.size() != 1 || !(in[0] == share))
       fail("all_gather", "this rank's share is ", share, ", got ", in[0]);
     return bucket_->types;
@@ -163,7 +163,7 @@ std::vector<Tensor> all_reduce(const BucketRef& bucket, int region, std::vector<
 }
 
 Tensor reduce_scatter(const BucketRef& bucket, int region, std::vector<Tensor> tensors) {
-  return append(std::make_unique<ReduceScatter>(bucket, region), std::move(tensors))[0];
+  return append1(std::make_unique<ReduceScatter>(bucket, region), std::move(tensors));
 }
 
 std::vector<Tensor> all_gather(const BucketRef& bucket, int region, Tensor share) {

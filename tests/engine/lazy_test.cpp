@@ -152,7 +152,7 @@ TEST(Executor, AnErrorLeavesInputsAndEarlierValuesUsable) {
 class PlainProduct final : public Op {
  public:
   OpKind kind() const override { return OpKind::MatmulOp; }
-  std::vector<Type> infer(std::span<const Type> in) const override { return product_.infer(in); }
+  Types infer(std::span<const Type> in) const override { return product_.infer(in); }
   void eval(Execution& e) const override { product_.eval(e); }
 
  private:
