@@ -20,13 +20,9 @@ std::unordered_multimap<Node*, TensorObject*>& gatherers() {
   return *map;
 }
 
-void remember(TensorObject* o) { gatherers().emplace(o->tensor.node(), o); }
-
-bool remembered(TensorObject* o) {
-  auto [begin, end] = gatherers().equal_range(o->tensor.node());
-  for (auto it = begin; it != end; ++it)
-    if (it->second == o) return true;
-  return false;
+void remember(TensorObject* o) {
+  gatherers().emplace(o->tensor.node(), o);
+  o->gathers = true;
 }
 
 // Objects that some gradient of `output` goes to.
@@ -145,6 +141,7 @@ std::vector<Tensor> custom(std::vector<Tensor> outputs, std::vector<Tensor> inpu
 }  // namespace
 
 void forget_leaf(TensorObject* o) {
+  if (!std::exchange(o->gathers, false)) return;
   auto [begin, end] = gatherers().equal_range(o->tensor.node());
   for (auto it = begin; it != end; ++it)
     if (it->second == o) {
@@ -154,7 +151,7 @@ void forget_leaf(TensorObject* o) {
 }
 
 void replace(TensorObject* o, Tensor t) {
-  bool gathers = remembered(o) && t.requires_grad();
+  bool gathers = o->gathers && t.requires_grad();
   forget_leaf(o);
   o->tensor = std::move(t);
   if (gathers) remember(o);
@@ -197,7 +194,7 @@ void bind_autograd(nb::module_& m) {
   m.def("retain_grad", [](nb::handle self) {
     TensorObject* o = object_of(self.ptr());
     if (!unwrap(o).requires_grad()) fail("retain_grad", "the tensor does not require a gradient");
-    if (!remembered(o)) remember(o);
+    if (!o->gathers) remember(o);
   });
   m.def(
       "set_grad_enabled", [](bool on) { return !NoGrad::set(!on); }, "Gives what it was before.");

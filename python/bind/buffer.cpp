@@ -8,6 +8,7 @@
 #include "engine/ops/functions.h"
 #include "engine/ops/view.h"
 #include "python/bind/autograd.h"
+#include "python/bind/numpy.h"
 
 namespace ds::py {
 namespace {
@@ -78,14 +79,6 @@ const Value& exclusive(TensorObject* o) {
   return mine;
 }
 
-template <class... A>
-nb::object as_array(nb::object self, const Tensor& t, const Value& v) {
-  std::vector<size_t> shape(t.shape().begin(), t.shape().end());
-  return nb::cast(
-      nb::ndarray<A...>(v.data(t.dtype()), shape.size(), shape.data(), self, v.strides.begin(), dlpack_type(t.dtype())),
-      nb::rv_policy::reference);
-}
-
 nb::object to_numpy(nb::handle self, bool force) {
   TensorObject* o = object_of(self.ptr());
   Tensor t = unwrap(o);
@@ -96,17 +89,67 @@ nb::object to_numpy(nb::handle self, bool force) {
     return to_numpy(wide, true);
   }
   const Value& v = exclusive(o);
-  return as_array<nb::numpy>(nb::borrow(self), o->tensor, v);
+  return nb::steal(new_ndarray(o->tensor.type(), v, self.ptr()));
 }
 
 nb::object to_dlpack(nb::handle self) {
   TensorObject* o = object_of(self.ptr());
   if (unwrap(o).requires_grad()) fail("__dlpack__", "the tensor requires a gradient: use detach() first");
   const Value& v = exclusive(o);
-  return as_array<>(nb::borrow(self), o->tensor, v);  // a capsule
+  const Tensor& t = o->tensor;
+  std::vector<size_t> shape(t.shape().begin(), t.shape().end());
+  nb::ndarray<> array(v.data(t.dtype()), shape.size(), shape.data(), self, v.strides.begin(), dlpack_type(t.dtype()));
+  return nb::cast(array, nb::rv_policy::reference);  // a capsule
 }
 
+// ---- methods of Tensor, in C as their cost is all that a short computation waits for
+
+PyObject* numpy_method(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+    if (n > 0 || named > 1 || (named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "force")))
+      throw nb::type_error("numpy() takes one argument, by name: force");
+    int force = named == 1 ? PyObject_IsTrue(args[0]) : 0;
+    if (force < 0) throw nb::python_error();
+    return to_numpy(self, force != 0).release().ptr();
+  });
+}
+
+PyObject* item_method(PyObject* self, PyObject*) {
+  return guarded([&] { return element(unwrap(self)); });
+}
+
+PyMethodDef methods[] = {
+    {"numpy", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(numpy_method)), METH_FASTCALL | METH_KEYWORDS,
+     "numpy($self, /, *, force=False)\n--\n\n"
+     "The elements as a NumPy array over the same memory (bfloat16: a float32 copy)."},
+    {"item", item_method, METH_NOARGS, "item($self, /)\n--\n\nThe only element, as a Python number."},
+    {nullptr, nullptr, 0, nullptr}};
+
 }  // namespace
+
+PyObject* element(const Tensor& t) {
+  switch (t.dtype()) {
+    case DType::boolean:
+      return PyBool_FromLong(t.item<bool>());
+    case DType::u64:
+      return PyLong_FromUnsignedLongLong(t.item<uint64_t>());
+    case DType::i64:
+      return PyLong_FromLongLong(t.item<int64_t>());
+    case DType::f32:
+      return PyFloat_FromDouble(static_cast<double>(t.item<float>()));
+    case DType::f64:
+      return PyFloat_FromDouble(t.item<double>());
+    default:
+      break;
+  }
+  if (is_floating(t.dtype())) return PyFloat_FromDouble(cast(t, DType::f64).item<double>());
+  if (!is_complex(t.dtype())) return PyLong_FromLongLong(cast(t, DType::i64).item<int64_t>());
+  auto z = cast(t, DType::c128).item<complex128>();
+  return PyComplex_FromDoubles(z.re, z.im);
+}
+
+void add_buffer_slots(std::vector<PyType_Slot>& slots) { slots.push_back({Py_tp_methods, methods}); }
 
 Tensor from_array_like(PyObject* o, Device device) {
   nb::handle h(o);
@@ -183,20 +226,7 @@ void bind_buffers(nb::module_& m) {
     if (!t) throw nb::type_error("an array is needed: something with __array_interface__ or __dlpack__");
     return t;
   });
-  m.def("item", [](const Tensor& t) -> nb::object {
-    if (t.numel() != 1) fail("item", "one element is needed, the tensor is ", t.type());
-    if (is_complex(t.dtype())) {
-      auto z = cast(t, DType::c128).item<complex128>();
-      return nb::steal(PyComplex_FromDoubles(z.re, z.im));
-    }
-    if (t.dtype() == DType::boolean) return nb::cast(t.item<bool>());
-    if (t.dtype() == DType::u64) return nb::cast(t.item<uint64_t>());
-    if (t.dtype() == DType::f32) return nb::cast(static_cast<double>(t.item<float>()));
-    if (t.dtype() == DType::f64) return nb::cast(t.item<double>());
-    if (t.dtype() == DType::i64) return nb::cast(t.item<int64_t>());
-    if (is_floating(t.dtype())) return nb::cast(cast(t, DType::f64).item<double>());
-    return nb::cast(cast(t, DType::i64).item<int64_t>());
-  });
+  m.def("item", [](const Tensor& t) { return nb::steal(element(t)); });
 }
 
 }  // namespace ds::py

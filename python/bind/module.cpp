@@ -49,7 +49,8 @@ void bind_runtime(nb::module_& m) {
   m.def("executor_stats", [] {
     auto s = executor_stats();
     nb::dict out;
-    out["evaluations"] = s.evaluations, out["plans"] = s.plans, out["nodes"] = s.nodes, out["steps"] = s.steps;
+    out["evaluations"] = s.evaluations, out["singles"] = s.singles, out["plans"] = s.plans, out["nodes"] = s.nodes,
+    out["steps"] = s.steps;
     return out;
   });
   m.def("assign",

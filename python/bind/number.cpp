@@ -24,7 +24,8 @@ PyObject* binary(PyObject* a, PyObject* b) {
   return guarded([&]() -> PyObject* {
     if (is_tensor(a)) {
       const Tensor& x = unwrap(a);
-      Tensor y = is_tensor(b) ? unwrap(b) : operand(b, x);
+      if (is_tensor(b)) return wrap(f(x, unwrap(b)));
+      Tensor y = operand(b, x);
       if (!y) Py_RETURN_NOTIMPLEMENTED;
       return wrap(f(x, y));
     }
@@ -88,7 +89,7 @@ int truth(PyObject* self) {
     if (t.numel() != 1)
       fail("bool", "the truth of a tensor of ", t.numel(), " elements, ", t.type(),
            ", is ambiguous: use any() or all()");
-    result = cast(t, DType::boolean).item<bool>();
+    result = t.dtype() == DType::f32 ? t.item<float>() != 0 : cast(t, DType::boolean).item<bool>();
     return Py_NewRef(Py_None);
   });
   Py_XDECREF(ok);
@@ -99,7 +100,7 @@ PyObject* to_float(PyObject* self) {
   return guarded([&] {
     const Tensor& t = unwrap(self);
     if (t.numel() != 1) fail("float", "one element is needed, the tensor is ", t.type());
-    return PyFloat_FromDouble(cast(t, DType::f64).item<double>());
+    return PyFloat_FromDouble(t.dtype() == DType::f32 ? t.item<float>() : cast(t, DType::f64).item<double>());
   });
 }
 PyObject* to_int(PyObject* self) {

@@ -17,8 +17,6 @@ namespace {
 constexpr int64_t kMostWaiting = 4096;                   // nodes
 constexpr int64_t kMostWaitingBytes = int64_t{1} << 28;  // of their results
 
-PyTypeObject* type_ = nullptr;
-
 // Objects whose value may not be computed yet, and how much they hold back.
 TensorObject waiting_;
 int64_t waiting_nodes_ = 0, waiting_bytes_ = 0;
@@ -43,7 +41,9 @@ void count(const Tensor& t) {
   if (++waiting_nodes_ > kMostWaiting || waiting_bytes_ > kMostWaitingBytes) flush();
 }
 
-bool writes_through(const Tensor& t) { return t.evaluated() && t.value().storage->shared_outside(); }
+bool writes_through(const Tensor& t) {
+  return t.evaluated() && t.node()->outputs[static_cast<size_t>(t.output())].value.storage->shared_outside();
+}
 
 TensorObject* allocate(PyTypeObject* type, Tensor t) {
   auto* o = reinterpret_cast<TensorObject*>(type->tp_alloc(type, 0));
@@ -74,7 +74,7 @@ PyObject* make_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     nb::object made = nb::module_::import_("deepseek")
                           .attr("_new_tensor")(*nb::borrow<nb::args>(args),
                                                **(kwargs ? nb::borrow<nb::kwargs>(kwargs) : nb::kwargs()));
-    if (type == type_) return made.release().ptr();
+    if (type == the_tensor_type) return made.release().ptr();
     return wrap(unwrap(made.ptr()), type);
   });
 }
@@ -142,7 +142,7 @@ PyMemberDef members[] = {{"_extra", T_OBJECT, offsetof(TensorObject, extra), 0, 
 
 }  // namespace
 
-PyTypeObject* tensor_type() { return type_; }
+PyTypeObject* the_tensor_type = nullptr;
 
 void make_tensor_type(nb::module_& m) {
   waiting_.next = waiting_.previous = &waiting_;
@@ -155,12 +155,13 @@ void make_tensor_type(nb::module_& m) {
   };
   add_number_slots(slots);
   add_index_slots(slots);
+  add_buffer_slots(slots);
   slots.push_back({0, nullptr});
   PyType_Spec spec = {"deepseek.Tensor", sizeof(TensorObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                       slots.data()};
-  type_ = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  if (!type_) throw nb::python_error();
-  m.attr("Tensor") = nb::borrow(reinterpret_cast<PyObject*>(type_));
+  the_tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  if (!the_tensor_type) throw nb::python_error();
+  m.attr("Tensor") = nb::borrow(reinterpret_cast<PyObject*>(the_tensor_type));
 }
 
 const Tensor& unwrap(TensorObject* o) {
@@ -185,7 +186,7 @@ PyObject* wrap(Tensor t, PyTypeObject* type) {
         waits = false;
         break;
       }
-  TensorObject* o = allocate(type ? type : type_, std::move(t));
+  TensorObject* o = allocate(type ? type : the_tensor_type, std::move(t));
   if (waits) {
     link(o);
     count(o->tensor);

@@ -28,11 +28,13 @@ struct TensorObject {
   PyObject* grad;                 // a Tensor, or null
   PyObject* extra;                // what the Python side keeps with it (hooks), or null
   View* view;                     // null: memory of its own
+  bool gathers;                   // backward() looks for it
   uint64_t version;               // counts in-place writes
   TensorObject *previous, *next;  // in the list of those that may not be computed yet
 };
 
-PyTypeObject* tensor_type();
+extern PyTypeObject* the_tensor_type;
+inline PyTypeObject* tensor_type() { return the_tensor_type; }
 void make_tensor_type(nb::module_& m);
 
 inline bool is_tensor(PyObject* o) {

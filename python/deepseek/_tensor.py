@@ -99,18 +99,6 @@ Tensor.__array_priority__ = 1000  # ndarray + Tensor is Tensor's to do
 
 
 @method
-def numpy(self: Tensor, *, force: bool = False) -> Any:
-    """The elements as a NumPy array over the same memory (bfloat16: a float32 copy)."""
-    return _C.numpy(self, force)
-
-
-@method
-def item(self: Tensor) -> Any:
-    """The only element, as a Python number."""
-    return _C.item(self)
-
-
-@method
 def tolist(self: Tensor) -> Any:
     return _C.numpy(self.detach(), True).tolist()
 
