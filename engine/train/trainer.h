@@ -13,9 +13,10 @@
 namespace ds::train {
 
 struct ModelConfig {
-  std::string family;                                                // mlp | cnn | gpt
-  std::vector<int64_t> hidden;                                       // mlp: widths of the hidden layers
-  std::vector<int64_t> channels;                                     // cnn: output channels of each convolution
+  std::string graph;              // file of a traced model; then nothing below counts
+  std::string family;             // mlp | cnn | gpt
+  std::vector<int64_t> hidden;    // mlp: widths of the hidden layers
+  std::vector<int64_t> channels;  // cnn: output channels of each convolution
   int64_t layers = 0, heads = 0, width = 0, context = 0, vocab = 0;  // gpt
 };
 
