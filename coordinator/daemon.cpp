@@ -2,23 +2,29 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "coordinator/log.h"
+#include "proto/spec/job_spec.h"
 
 namespace ds::coordinator {
 
-Daemon::Daemon(const std::string& folder) : folder_(folder), logs_(folder + "/logs") {}
+Daemon::Daemon(const std::string& folder, const DaemonOptions& options)
+    : folder_(folder), options_(options), logs_(folder + "/logs") {}
 
-absl::StatusOr<std::unique_ptr<Daemon>> Daemon::open(const std::string& folder) {
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::open(const std::string& folder, const DaemonOptions& options) {
   std::error_code error;
-  std::unique_ptr<Daemon> daemon(new Daemon(std::filesystem::absolute(folder, error).string()));
+  std::unique_ptr<Daemon> daemon(new Daemon(std::filesystem::absolute(folder, error).string(), options));
   absl::StatusOr<std::unique_ptr<Store>> store = Store::open(folder);
   if (!store.ok()) return store.status();
   daemon->store_ = *std::move(store);
+  auto artifacts = Artifacts::open(folder + "/artifacts", options.most_artifact_bytes);
+  if (!artifacts.ok()) return artifacts.status();
+  daemon->artifacts_ = *std::move(artifacts);
   absl::StatusOr<State> state = daemon->store_->load();
   if (!state.ok()) return state.status();
   spdlog::info("event=loaded revision={} jobs={} live={} workers={}", state->revision, state->jobs.size(),
@@ -28,6 +34,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::open(const std::string& folder) 
   }
   daemon->mind_ = std::make_unique<Mind>(*daemon->store_, *std::move(state), *daemon);
   daemon->sweeper_ = std::thread([d = daemon.get()] { d->sweep(); });
+  daemon->collector_ = std::thread([d = daemon.get()] { d->collect(); });
   return daemon;
 }
 
@@ -46,6 +53,30 @@ v1::Worker Daemon::seen(const State& state, const v1::WorkerRecord& record) {
 void Daemon::stop_sweeping() {
   if (!stop_.HasBeenNotified()) stop_.Notify();
   if (sweeper_.joinable()) sweeper_.join();
+  if (collector_.joinable()) collector_.join();
+}
+
+void Daemon::collect() {
+  const absl::Duration pause = std::clamp(options_.artifact_grace / 4, absl::Milliseconds(100), absl::Minutes(10));
+  while (!stop_.WaitForNotificationWithTimeout(pause)) collect_artifacts(absl::Now());
+}
+
+void Daemon::collect_artifacts(absl::Time now) {
+  using Needed = std::map<std::string, absl::Time>;
+  const Needed needed = ask<Needed>([](const State& state) {
+    Needed until;
+    for (const auto& [id, record] : state.jobs) {
+      const v1::Job& job = record.job();
+      const absl::Time end = ended(job.state()) ? absl::FromUnixMicros(job.finished_at_us()) : absl::InfiniteFuture();
+      for (const spec::ArtifactName& a : spec::artifacts(job.spec())) {
+        absl::Time& last = until.emplace(a.name, absl::InfinitePast()).first->second;
+        last = std::max(last, end);
+      }
+    }
+    return until;
+  });
+  const int removed = artifacts_->collect(needed, now - options_.artifact_grace);
+  if (removed > 0) spdlog::info("event=collect artifacts={}", removed);
 }
 
 void Daemon::sweep() {

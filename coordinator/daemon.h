@@ -10,19 +10,26 @@
 #include "coordinator/meters.h"
 #include "coordinator/mind.h"
 #include "coordinator/presence.h"
+#include "coordinator/store/artifacts.h"
 #include "coordinator/store/logs.h"
 
 namespace ds::coordinator {
 
+struct DaemonOptions {
+  int64_t most_artifact_bytes = int64_t{16} << 30;   // of one artifact
+  absl::Duration artifact_grace = absl::Hours(168);  // how long one stays that no live job names
+};
+
 class Daemon final : public World {
  public:
   // Opens `folder` and takes up the state in it. The workers of the log have a few seconds to come back.
-  static absl::StatusOr<std::unique_ptr<Daemon>> open(const std::string& folder);
+  static absl::StatusOr<std::unique_ptr<Daemon>> open(const std::string& folder, const DaemonOptions& options = {});
   ~Daemon() override;
 
   Mind& mind() { return *mind_; }
   Store& store() { return *store_; }
   Logs& logs() { return logs_; }
+  Artifacts& artifacts() { return *artifacts_; }
   Hub& hub() { return hub_; }
   Presence& presence() { return presence_; }
   Meters& meters() { return meters_; }
@@ -30,7 +37,11 @@ class Daemon final : public World {
   // A worker as users see it, with when it was heard.
   v1::Worker seen(const State& state, const v1::WorkerRecord& record);
 
-  // Stops watching for silent workers: they must not be lost for our own end.
+  // Removes the artifacts that no live job names and that were not used, nor named by one that ended, for the grace
+  // period. Not on the state thread.
+  void collect_artifacts(absl::Time now);
+
+  // Stops watching for silent workers, which must not be lost for our own end, and collecting artifacts.
   void stop_sweeping();
 
   // Runs `question` on the state and returns its answer. Not on the state thread.
@@ -54,18 +65,21 @@ class Daemon final : public World {
   void committed(int events, absl::Duration fsync) override { meters_.committed(events, fsync); }
 
  private:
-  explicit Daemon(const std::string& folder);
+  Daemon(const std::string& folder, const DaemonOptions& options);
   void sweep();
+  void collect();
 
   const std::string folder_;
+  const DaemonOptions options_;
   std::unique_ptr<Store> store_;
   Logs logs_;
+  std::unique_ptr<Artifacts> artifacts_;
   Hub hub_;
   Presence presence_;
   Meters meters_;
   std::unique_ptr<Mind> mind_;
   absl::Notification stop_;
-  std::thread sweeper_;
+  std::thread sweeper_, collector_;
 };
 
 }  // namespace ds::coordinator

@@ -30,6 +30,10 @@ int answer(mg_connection* connection, int code, const char* type, const std::str
 
 int on_metrics(mg_connection* connection, void* data) {
   Daemon& daemon = *static_cast<Daemon*>(data);
+  const std::vector<ArtifactInfo> artifacts = daemon.artifacts().list();
+  int64_t bytes = 0;
+  for (const ArtifactInfo& artifact : artifacts) bytes += artifact.size;
+  daemon.meters().artifacts_stored(artifacts.size(), bytes);
   const std::string text = daemon.ask<std::string>([&](const State& state) {
     return daemon.meters().text(state, [&](const std::string& worker) {
       return std::max(0.0, absl::ToDoubleSeconds(absl::Now() - daemon.presence().last_heard(worker)));
@@ -83,7 +87,8 @@ int on_history(mg_connection* connection, void* data) {
     if (train && i % every != 0 && i + 1 != records->size()) continue;
     nlohmann::json line = {
         {"kind", r.kind()}, {"step", r.step()}, {"epoch", r.epoch()}, {"time", r.time()}, {"loss", r.loss()}};
-    line[train ? "samples_per_second" : "accuracy"] = train ? r.samples_per_second() : r.accuracy();
+    if (train) line["samples_per_second"] = r.samples_per_second();
+    if (!train && r.has_accuracy()) line["accuracy"] = r.accuracy();
     list.push_back(std::move(line));
   }
   return answer(connection, 200, "application/json", list.dump());

@@ -15,6 +15,7 @@
 #include "coordinator/daemon.h"
 #include "coordinator/http.h"
 #include "coordinator/log.h"
+#include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/job_service.h"
 #include "coordinator/rpc/worker_service.h"
 
@@ -28,6 +29,8 @@ struct Flags {
   std::string data = "ds-data";
   std::string ready_file;
   std::string log_level = "info";
+  uint64_t artifact_limit = uint64_t{16} << 30;
+  double artifact_grace = 7 * 86400;  // seconds
 };
 
 int fail(const absl::Status& status) {
@@ -57,10 +60,13 @@ int run(const Flags& flags) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
   if (!flags.ready_file.empty()) std::remove(flags.ready_file.c_str());  // of an earlier run
-  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::open(flags.data);
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::open(
+      flags.data,
+      {static_cast<int64_t>(std::min<uint64_t>(flags.artifact_limit, INT64_MAX)), absl::Seconds(flags.artifact_grace)});
   if (!daemon.ok()) return fail(daemon.status());
   auto jobs = make_job_service(**daemon);
   auto workers = make_worker_service(**daemon);
+  auto artifacts = make_artifact_service(**daemon);
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -70,6 +76,7 @@ int run(const Flags& flags) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second coordinator must not share the port unnoticed
   builder.RegisterService(jobs.get());
   builder.RegisterService(workers.get());
+  builder.RegisterService(artifacts.get());
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server || port == 0) return fail(absl::UnavailableError(absl::StrCat("[grpc] cannot listen on ", flags.listen)));
   const std::string address = absl::StrCat(flags.listen.substr(0, flags.listen.rfind(':')), ":", port);
@@ -100,6 +107,11 @@ int main(int argc, char** argv) {
   app.add_option("--data", flags.data, "folder of the log, the ranks' logs and the jobs' folders")
       ->capture_default_str();
   app.add_option("--ready-file", flags.ready_file, "written when serving: {\"address\", \"http\", \"pid\"}");
+  app.add_option("--artifact-limit", flags.artifact_limit, "most bytes of one artifact, such as 16GiB")
+      ->transform(CLI::AsSizeValue(false));
+  app.add_option("--artifact-grace", flags.artifact_grace,
+                 "how long an artifact stays that no live job names, such as 7d")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}}));
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error, critical")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 

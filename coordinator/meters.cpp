@@ -1,6 +1,5 @@
 #include "coordinator/meters.h"
 
-#include <prometheus/counter.h>
 #include <prometheus/text_serializer.h>
 
 namespace ds::coordinator {
@@ -13,6 +12,14 @@ using prometheus::MetricType;
 prometheus::Histogram& histogram(prometheus::Registry& registry, const char* name, const char* help,
                                  const std::vector<double>& bounds) {
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, bounds);
+}
+
+prometheus::Counter& counter(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
+prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
 
 constexpr absl::Duration kSeenAfterEnd = absl::Minutes(3);
@@ -31,11 +38,16 @@ Meters::Meters()
       recovery_(histogram(registry_, "ds_recovery_seconds", "From a failure to the next completed step", kSeconds)),
       fsync_(histogram(registry_, "ds_wal_fsync_seconds", "One commit of the log, with its fsync",
                        {1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1})),
-      events_(prometheus::BuildCounter()
-                  .Name("ds_log_events_total")
-                  .Help("Events made durable")
-                  .Register(registry_)
-                  .Add({})) {}
+      events_(counter(registry_, "ds_log_events_total", "Events made durable")),
+      received_(counter(registry_, "ds_artifact_received_bytes_total", "Bytes of artifacts that were uploaded")),
+      sent_(counter(registry_, "ds_artifact_sent_bytes_total", "Bytes of artifacts that were fetched")),
+      artifacts_(gauge(registry_, "ds_artifacts", "Artifacts stored")),
+      artifact_bytes_(gauge(registry_, "ds_artifact_stored_bytes", "Bytes of the artifacts stored")) {}
+
+void Meters::artifacts_stored(size_t count, int64_t bytes) {
+  artifacts_.Set(static_cast<double>(count));
+  artifact_bytes_.Set(static_cast<double>(bytes));
+}
 
 void Meters::measured(const Measure& measure) {
   (measure.what == Measure::kQueueWait ? queue_wait_ : recovery_).Observe(measure.seconds);

@@ -1,5 +1,7 @@
 // What /metrics says: histograms that grow with effects, and families made from the state at each scrape.
 #pragma once
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
@@ -22,6 +24,9 @@ class Meters {
   void measured(const Measure& measure);
   void committed(int events, absl::Duration fsync);
   void trained(const v1::MetricsBatch& batch);
+  void artifact_received(int64_t bytes) { received_.Increment(static_cast<double>(bytes)); }
+  void artifact_sent(int64_t bytes) { sent_.Increment(static_cast<double>(bytes)); }
+  void artifacts_stored(size_t count, int64_t bytes);
 
   // Prometheus' text. `heard` gives the seconds since a worker was heard.
   using Heard = std::function<double(const std::string&)>;
@@ -42,6 +47,8 @@ class Meters {
   prometheus::Histogram& recovery_;
   prometheus::Histogram& fsync_;
   prometheus::Counter& events_;
+  prometheus::Counter &received_, &sent_;  // bytes of artifacts
+  prometheus::Gauge &artifacts_, &artifact_bytes_;
   absl::Mutex mutex_;
   Training all_ ABSL_GUARDED_BY(mutex_);                              // jobs together, the forgotten ones too
   std::map<std::string, Training> training_ ABSL_GUARDED_BY(mutex_);  // by job, since this process started

@@ -150,14 +150,19 @@ class JobService final : public v1::JobService::CallbackService {
       reactor->Finish(to_grpc(status, spec_details(status)));
       return reactor;
     }
+    auto missing = std::make_shared<Missing>(missing_artifacts(*spec));
     event.mutable_submitted()->set_client_key(request->client_key());
     daemon_.mind().post(
-        std::move(event), [reactor](const absl::Status& status, const State&) { reactor->Finish(to_grpc(status)); },
-        [request, response](const State& state) {
+        std::move(event),
+        [reactor, missing](const absl::Status& status, const State&) {
+          reactor->Finish(missing->status.ok() ? to_grpc(status) : to_grpc(missing->status, missing->details));
+        },
+        [request, response, missing](const State& state) {
           auto known = state.by_key.find(request->client_key());
           const bool again = !request->client_key().empty() && known != state.by_key.end();
           response->set_id(again ? known->second : next_id(state, request->spec().name()));
-          return !again;
+          if (again) missing->status = absl::OkStatus();  // what it needed then may have gone since
+          return !again && missing->status.ok();
         });
     return reactor;
   }
@@ -234,6 +239,27 @@ class JobService final : public v1::JobService::CallbackService {
   }
 
  private:
+  struct Missing {
+    absl::Status status;
+    std::vector<v1::ErrorDetail> details;
+  };
+  // The state machine reads no files, so this is asked before the event. Those that are here count as used.
+  Missing missing_artifacts(const v1::JobSpec& spec) {
+    Missing missing;
+    for (const spec::ArtifactName& artifact : spec::artifacts(spec)) {
+      const absl::Status found = daemon_.artifacts().use(artifact.name).status();
+      if (found.ok()) continue;
+      missing.details.push_back(
+          detail(absl::StrCat("spec.", artifact.path), artifact.name, "an artifact that was put before: see Put"));
+      if (!missing.status.ok()) continue;
+      missing.status = absl::FailedPreconditionError(
+          absl::IsNotFound(found) ? absl::StrCat("[Submit] ", artifact.path, ": ", artifact.name,
+                                                 " is not among this coordinator's artifacts; upload it first")
+                                  : absl::StrCat("[Submit] ", artifact.path, ": ", found.message()));
+    }
+    return missing;
+  }
+
   static grpc::Status fill(const char* rpc, const State& state, const std::string& id, v1::Job* response) {
     auto found = state.jobs.find(id);
     if (found == state.jobs.end()) return to_grpc(no_job(rpc, id), id_detail(id));

@@ -36,7 +36,7 @@ inline bool eventually(const std::function<bool()>& done) {
 
 class Coordinator {
  public:
-  Coordinator() {
+  explicit Coordinator(std::vector<std::string> more_flags = {}) : more_flags_(std::move(more_flags)) {
     char name[] = "/tmp/ds-coordinator-XXXXXX";
     folder_ = mkdtemp(name);
     start();
@@ -53,6 +53,7 @@ class Coordinator {
     std::vector<std::string> words = {
         DS_COORDINATOR_PROGRAM, "--listen",     address_, "--http",      "127.0.0.1:0", "--data",
         folder_ + "/data",      "--ready-file", ready,    "--log-level", "warn"};
+    words.insert(words.end(), more_flags_.begin(), more_flags_.end());
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -118,6 +119,7 @@ class Coordinator {
   }
 
  private:
+  const std::vector<std::string> more_flags_;
   std::string folder_, address_ = "127.0.0.1:0", http_;
   pid_t pid_ = -1;
 };
