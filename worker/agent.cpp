@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "absl/strings/str_cat.h"
+#include "proto/digest/digest.h"
 #include "worker/cores.h"
 #include "worker/logging.h"
 
@@ -11,7 +12,8 @@ namespace {
 constexpr int kFencedExit = 3;
 }
 
-Agent::Agent(AgentOptions options, Supervisor& supervisor) : options_(std::move(options)), supervisor_(supervisor) {
+Agent::Agent(AgentOptions options, Supervisor& supervisor, ArtifactCache& artifacts)
+    : options_(std::move(options)), supervisor_(supervisor), artifacts_(artifacts) {
   absl::MutexLock lock(&mutex_);
   tails_ = LogTail::leftovers(options_.data);
 }
@@ -183,6 +185,10 @@ void Agent::start(const v1::StartRank& m) {
   rank.report.set_generation(m.generation());
   rank.report.set_rank(m.rank());
   rank.report.set_state(v1::RANK_ASSIGNED);
+  const v1::ModelSpec& model = m.spec().model();
+  for (const std::string& name : {model.graph(), model.script(), m.spec().data().path()}) {
+    if (digest::is_digest(name)) rank.artifacts.push_back(artifacts_.acquire(name));
+  }
   supervisor_.wake();  // which launches it
 }
 

@@ -29,6 +29,7 @@ struct AgentOptions {
   std::vector<int> cores;
   std::string metrics_address;
   std::string log_level = "info";
+  int64_t artifact_bytes = int64_t{32} << 30;  // of the cache of artifacts
 };
 
 // Sums over all executors that this worker has run for one rank of one job.
@@ -46,11 +47,12 @@ struct Snapshot {
   std::map<std::pair<std::string, int32_t>, RankTotals> ranks;  // by job and rank
   bool registered = false, draining = false;
   int64_t dropped_metrics = 0;
+  ArtifactCache::Stats artifacts;
 };
 
 class Agent final : public LinkEvents, public ExecutorEvents {
  public:
-  Agent(AgentOptions options, Supervisor& supervisor);
+  Agent(AgentOptions options, Supervisor& supervisor, ArtifactCache& artifacts);
 
   // From the link.
   void opened() override ABSL_LOCKS_EXCLUDED(mutex_);
@@ -98,6 +100,7 @@ class Agent final : public LinkEvents, public ExecutorEvents {
   Rank* find(const std::string& job, int64_t generation, int32_t rank) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   LogTail* tail_of(const Rank& rank) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool older_alive(const Rank& rank) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool artifacts_ready(Rank& rank, double now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void launch(Rank& rank, double now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Process> spawn_executor(const Rank& rank) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void end(Rank& rank, bool checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -111,6 +114,7 @@ class Agent final : public LinkEvents, public ExecutorEvents {
 
   const AgentOptions options_;
   Supervisor& supervisor_;
+  ArtifactCache& artifacts_;
   absl::Mutex mutex_;
   std::map<uint64_t, Rank> ranks_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;

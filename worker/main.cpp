@@ -56,6 +56,8 @@ void describe(CLI::App& app, Flags& flags) {
   app.add_option("--ready-file", flags.ready_file, "written once the coordinator has accepted this worker");
   app.add_option("--executor", a.executor, "the program that runs one rank")->capture_default_str();
   app.add_option("--cores", flags.cores, "cores to share among the slots, like 0,2-3; default: all");
+  app.add_option("--artifact-cache", a.artifact_bytes, "most bytes of fetched artifacts to keep, such as 32GiB")
+      ->transform(CLI::AsSizeValue(false));
   app.add_option("--log-level", a.log_level, "trace, debug, info, warning, error or off")->capture_default_str();
 }
 
@@ -100,7 +102,10 @@ int run(Flags& flags, const sigset_t& signals) {
   std::unique_ptr<prometheus::Exposer> exposer = listen_for_scrapes(flags.metrics);
   flags.agent.metrics_address = with_port(flags.metrics, exposer->GetListeningPorts().front());
   Supervisor supervisor;
-  Agent agent(flags.agent, supervisor);
+  const std::unique_ptr<ArtifactSource> source = make_coordinator_source(flags.coordinator);
+  ArtifactCache artifacts({flags.agent.data + "/artifacts", flags.agent.artifact_bytes}, *source,
+                          [&supervisor] { supervisor.wake(); });
+  Agent agent(flags.agent, supervisor, artifacts);
   auto metrics = std::make_shared<AgentMetrics>(agent, flags.agent.name);
   exposer->RegisterCollectable(metrics);
   auto server = ExecutorServer::start(flags.agent.socket, agent);

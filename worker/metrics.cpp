@@ -83,6 +83,16 @@ std::vector<MetricFamily> AgentMetrics::Collect() const {
   one("ds_worker_draining", "1 while no new ranks are taken.", MetricType::Gauge, s.draining);
   one("ds_worker_metrics_dropped_total", "Batches given up while the coordinator was away.", MetricType::Counter,
       static_cast<double>(s.dropped_metrics));
+  one("ds_artifact_fetched_bytes_total", "Bytes of artifacts that came from the coordinator.", MetricType::Counter,
+      static_cast<double>(s.artifacts.fetched_bytes));
+  one("ds_artifact_fetches_total", "Artifacts fetched whole.", MetricType::Counter,
+      static_cast<double>(s.artifacts.fetches));
+  one("ds_artifact_cache_hits_total", "Artifacts that were in the cache.", MetricType::Counter,
+      static_cast<double>(s.artifacts.hits));
+  one("ds_artifact_cache_evictions_total", "Artifacts removed from the cache to make room.", MetricType::Counter,
+      static_cast<double>(s.artifacts.evictions));
+  one("ds_artifact_cache_bytes", "Bytes of artifacts in the cache.", MetricType::Gauge,
+      static_cast<double>(s.artifacts.cached_bytes));
   for (const Column& column : kColumns) {
     MetricFamily family{column.name, column.help, column.type, {}};
     for (const auto& [key, totals] : s.ranks) {

@@ -4,9 +4,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ds/v1/executor.pb.h"
 #include "ds/v1/worker.pb.h"
+#include "worker/artifact_cache.h"
 #include "worker/executor_service.h"
 #include "worker/process.h"
 #include "worker/watchdog.h"
@@ -19,7 +21,9 @@ struct Rank {
   uint64_t id = 0;
   v1::StartRank start;
   v1::ExecutorReport report;  // as the coordinator knows it, or is about to
-  Process process;            // pid 0: waits for an older generation to be gone
+  Process process;            // pid 0: waits for its artifacts, or for an older generation to be gone
+  std::vector<ArtifactCache::Lease> artifacts;
+  double told_at = -kNever;  // how far its artifacts are
   Watchdog watchdog{0};
   std::shared_ptr<CommandStream> commands;
   bool stream_open = false;

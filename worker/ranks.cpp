@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "proto/digest/digest.h"
 #include "worker/agent.h"
 #include "worker/cores.h"
 #include "worker/logging.h"
@@ -21,6 +23,7 @@ constexpr double kTotalsKept = 180;
 constexpr double kFlush = 2;  // for the last reports of a worker that ends
 constexpr int kBusyTickMs = 100, kIdleTickMs = 1000;
 constexpr double kOverslept = 0.5;
+constexpr double kTellFetch = 2;  // between two words on how far a fetch is
 
 void add(v1::ExecutorBeat& sum, const v1::ExecutorBeat& beat) {
   sum.set_allreduce_seconds(sum.allreduce_seconds() + beat.allreduce_seconds());
@@ -85,6 +88,35 @@ absl::StatusOr<Process> Agent::spawn_executor(const Rank& rank) {
                 absl::StrCat(getpid()), "--cores", format_cores(share.cores), "--threads", absl::StrCat(share.threads),
                 "--log-level", options_.log_level},
                log);
+}
+
+// Whether all files that the rank needs are here. Tells how far they are, and of one that will not come.
+bool Agent::artifacts_ready(Rank& rank, double now) {
+  for (const ArtifactCache::Lease& lease : rank.artifacts) {
+    const ArtifactCache::View view = artifacts_.look(lease);
+    if (view.ready) {
+      (*rank.start.mutable_artifacts())[lease.digest()] = view.path;
+      continue;
+    }
+    if (!view.status.ok()) {
+      rank.done.emplace();
+      // What the coordinator does not have, or has damaged, comes no better by another start.
+      rank.done->set_retryable(!absl::IsNotFound(view.status) && !absl::IsDataLoss(view.status));
+      rank.done->set_error(
+          absl::StrCat("worker ", options_.name, " cannot fetch ", lease.digest(), ": ", view.status.message()));
+      finish(rank);
+      return false;
+    }
+    if (now - rank.told_at < kTellFetch) return false;
+    rank.told_at = now;
+    const double part = view.size > 0 ? 100.0 * static_cast<double>(view.got) / static_cast<double>(view.size) : 0;
+    rank.report.set_detail(
+        absl::StrFormat("fetching %s, %.0f%% of %d bytes", digest::brief(lease.digest()), part, view.size));
+    tell(rank);
+    return false;
+  }
+  rank.report.clear_detail();
+  return true;
 }
 
 void Agent::launch(Rank& rank, double now) {
@@ -182,6 +214,7 @@ void Agent::process_ended(uint64_t id) {
 }
 
 void Agent::finish(Rank& rank) {
+  rank.artifacts.clear();
   LogTail* tail = tail_of(rank);
   fill_exit_report(rank, tail ? tail->last_lines(4, 1024) : "");
   if (tail) tail->finish();
@@ -227,6 +260,7 @@ void Agent::watch(Rank& rank, double now) {
     send_signal(rank.process, SIGKILL);
     rank.kill_at = kNever;
   }
+  if (rank.report.state() == v1::RANK_READY) rank.watchdog.waits(now);
   char state = rank.watchdog.silence(now) > 1 ? process_state(rank.process.pid) : 'S';
   if (std::optional<std::string> wrong = rank.watchdog.check(now, state); wrong && rank.verdict.empty()) {
     std::string why = absl::StrCat("rank ", rank.rank(), " (pid ", rank.process.pid, ") ", *wrong);
@@ -273,7 +307,7 @@ int Agent::tick(double now, double late) {
     if (late > kOverslept) rank.watchdog.excuse(late);
     if (rank.ended()) continue;
     if (rank.process.pid == 0) {
-      if (!older_alive(rank)) launch(rank, now);
+      if (artifacts_ready(rank, now) && !older_alive(rank)) launch(rank, now);
       continue;
     }
     watch(rank, now);
@@ -297,6 +331,7 @@ Snapshot Agent::snapshot() {
   s.registered = registered_;
   s.draining = draining_;
   s.dropped_metrics = outbox_.dropped();
+  s.artifacts = artifacts_.stats();
   return s;
 }
 

@@ -17,6 +17,10 @@ class Watchdog {
   // The observer itself slept for so long: what it did not hear in that time is no one's fault.
   void excuse(double seconds);
 
+  // It waits for others as it should, such as for a peer whose files are being fetched: that it stands still is no
+  // hang.
+  void waits(double now) { moved_ = now; }
+
   // What is wrong, in words that follow "rank R (pid N) ", or nothing. `state` is the letter of /proc/PID/stat.
   std::optional<std::string> check(double now, char state) const;
 

@@ -10,14 +10,58 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "proto/digest/digest.h"
 
 namespace ds::worker::testing {
+
+std::string ScriptedArtifacts::add(const std::string& bytes) {
+  digest::Sha256 sha;
+  sha.update(bytes);
+  const std::string name = sha.finish();
+  absl::MutexLock lock(&mutex_);
+  bytes_[name] = bytes;
+  return name;
+}
+
+void ScriptedArtifacts::stand_still_after(int64_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  limit_ = bytes;
+}
+
+std::vector<int64_t> ScriptedArtifacts::offsets() {
+  absl::MutexLock lock(&mutex_);
+  return offsets_;
+}
+
+grpc::Status ScriptedArtifacts::Get(grpc::ServerContext* context, const v1::GetArtifactRequest* request,
+                                    grpc::ServerWriter<v1::ArtifactChunk>* writer) {
+  constexpr int64_t kPiece = 64 << 10;
+  absl::MutexLock lock(&mutex_);
+  offsets_.push_back(request->offset());
+  auto found = bytes_.find(request->digest());
+  if (found == bytes_.end()) return {grpc::NOT_FOUND, "[artifact] " + request->digest() + " is not here"};
+  const std::string& bytes = found->second;
+  v1::ArtifactChunk chunk;
+  chunk.set_size(static_cast<int64_t>(bytes.size()));
+  bool open = writer->Write(chunk);
+  for (int64_t at = request->offset(); open && at < static_cast<int64_t>(bytes.size()); at += kPiece) {
+    auto may_go_on = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return limit_ < 0 || at < limit_; };
+    while (!mutex_.AwaitWithTimeout(absl::Condition(&may_go_on), absl::Milliseconds(20))) {
+      if (context->IsCancelled()) return grpc::Status::CANCELLED;
+    }
+    chunk.clear_size();
+    chunk.set_data(bytes.substr(at, kPiece));
+    open = writer->Write(chunk);
+  }
+  return grpc::Status::OK;
+}
 
 void ScriptedCoordinator::start() {
   grpc::ServerBuilder builder;
   int port = port_;
   builder.AddListeningPort(absl::StrCat("127.0.0.1:", port_), grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(this);
+  builder.RegisterService(&artifacts);
   server_ = builder.BuildAndStart();
   if (!server_) abort();
   port_ = port;

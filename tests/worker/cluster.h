@@ -12,10 +12,28 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "ds/v1/artifact.grpc.pb.h"
 #include "ds/v1/worker.grpc.pb.h"
 #include "worker/process.h"
 
 namespace ds::worker::testing {
+
+// Artifacts in memory.
+class ScriptedArtifacts final : public v1::ArtifactService::Service {
+ public:
+  std::string add(const std::string& bytes) ABSL_LOCKS_EXCLUDED(mutex_);  // its digest
+  // From now on a stream stands still after so many bytes, until it breaks or the limit is lifted (-1).
+  void stand_still_after(int64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<int64_t> offsets() ABSL_LOCKS_EXCLUDED(mutex_);  // of every Get
+  grpc::Status Get(grpc::ServerContext* context, const v1::GetArtifactRequest* request,
+                   grpc::ServerWriter<v1::ArtifactChunk>* writer) override;
+
+ private:
+  absl::Mutex mutex_;
+  std::map<std::string, std::string> bytes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<int64_t> offsets_ ABSL_GUARDED_BY(mutex_);
+  int64_t limit_ ABSL_GUARDED_BY(mutex_) = -1;
+};
 
 class ScriptedCoordinator final : public v1::WorkerService::Service {
  public:
@@ -24,6 +42,7 @@ class ScriptedCoordinator final : public v1::WorkerService::Service {
   void start();  // on the same port each time
   void stop();   // breaks every stream, like a kill
   std::string address() const;
+  ScriptedArtifacts artifacts;
 
   void acknowledge_ends(bool yes) ABSL_LOCKS_EXCLUDED(mutex_);  // at first: no
   void acknowledge(bool yes) ABSL_LOCKS_EXCLUDED(mutex_);       // metrics and logs, as they come; at first: yes

@@ -39,7 +39,7 @@ void Reporter::keep(v1::MetricRecord record) {
   if (record.kind() == "train") {
     metrics_.set_samples_per_second(record.samples_per_second());
   } else {
-    metrics_.set_test_accuracy(record.accuracy());
+    if (record.has_accuracy()) metrics_.set_test_accuracy(record.accuracy());
     metrics_.set_test_loss(record.loss());
   }
   has_metrics_ = true;

@@ -1,5 +1,10 @@
 #include "worker/executor/translate.h"
 
+#include <cmath>
+#include <stdexcept>
+
+#include "proto/digest/digest.h"
+
 namespace ds::worker {
 namespace {
 
@@ -38,6 +43,13 @@ v1::ExecutorPhase to_phase(train::Phase phase) {
 
 }  // namespace
 
+std::string local_path(const v1::StartRank& start, const std::string& name) {
+  if (!digest::is_digest(name)) return name;
+  const auto found = start.artifacts().find(name);
+  if (found == start.artifacts().end()) throw std::runtime_error("[ds-executor] the worker gave no file for " + name);
+  return found->second;
+}
+
 train::TrainConfig to_config(const v1::StartRank& start, int threads) {
   const v1::JobSpec& spec = start.spec();
   const v1::TrainSpec& t = spec.train();
@@ -50,7 +62,8 @@ train::TrainConfig to_config(const v1::StartRank& start, int threads) {
   config.threads = threads;
   config.zero = spec.strategy().zero();
   config.model = to_model(spec.model());
-  config.data = {spec.data().dataset(), spec.data().path(), spec.data().limit()};
+  config.model.graph = local_path(start, spec.model().graph());
+  config.data = {spec.data().dataset(), local_path(start, spec.data().path()), spec.data().limit()};
   config.optimizer = to_optimizer(t.optimizer());
   config.schedule = {t.schedule().name(), t.schedule().warmup_steps(), t.schedule().min_lr()};
   config.checkpoint = {spec.checkpoint().every_steps(), spec.checkpoint().keep()};
@@ -71,7 +84,7 @@ v1::MetricRecord to_message(const train::StepRecord& record, int64_t generation)
   m.set_time(record.time);
   m.set_loss(record.loss);
   m.set_samples_per_second(record.samples_per_second);
-  m.set_accuracy(record.accuracy);
+  if (record.kind == train::StepRecord::Kind::eval && !std::isnan(record.accuracy)) m.set_accuracy(record.accuracy);
   m.set_generation(generation);
   m.set_sample_hash(record.sample_hash);
   m.set_samples(record.samples);

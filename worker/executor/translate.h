@@ -6,6 +6,9 @@
 
 namespace ds::worker {
 
+// The file that a field of the spec means to an executor: what the worker fetched for an artifact's digest, or the path
+// itself. Throws std::runtime_error for a digest that the worker did not fetch.
+std::string local_path(const v1::StartRank& start, const std::string& name);
 train::TrainConfig to_config(const v1::StartRank& start, int threads);
 v1::MetricRecord to_message(const train::StepRecord& record, int64_t generation);
 v1::ExecutorBeat to_beat(const train::TrainStatus& status);
