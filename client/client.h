@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/address.h"
+#include "ds/v1/artifact.pb.h"
 #include "ds/v1/job.pb.h"
 #include "ds/v1/worker.pb.h"
 
@@ -23,6 +24,15 @@ struct ClientOptions {
   std::chrono::milliseconds patience{2000};          // how long such a call is tried again while nobody answers
   std::chrono::milliseconds stream_patience{60000};  // how long watch() and logs() look for a coordinator they had
 };
+
+// How far a file is.
+struct Transfer {
+  enum Phase { kHashing, kUploading, kDownloading };
+  std::string path;
+  Phase phase = kHashing;
+  int64_t done = 0, total = 0;  // bytes
+};
+using OnTransfer = std::function<void(const Transfer&)>;
 
 // Safe to use from several threads. Errors are the coordinator's own, with these besides:
 // Unavailable: nobody answers at the address (the message says how to start one); DeadlineExceeded: no answer in time;
@@ -52,7 +62,7 @@ class Client {
                      const std::function<void(const absl::Status&)>& on_lost = {});
   // Gives the logs of all ranks; with `follow` until the job has ended. Survives a lost coordinator likewise.
   absl::Status logs(const std::string& id, bool follow, const std::function<bool(const v1::LogChunk&)>& on_chunk);
-  // Ends every watch() and logs() that waits in another thread, with Cancelled.
+  // Ends every watch(), logs(), upload() and download() at work in another thread, with Cancelled.
   void stop_streams();
 
   absl::StatusOr<std::vector<v1::Worker>> workers();
@@ -60,6 +70,13 @@ class Client {
   absl::StatusOr<v1::Worker> undrain(const std::string& name);
   // Forgets a worker that is gone; returns it as it was.
   absl::StatusOr<v1::Worker> remove(const std::string& name);
+
+  // Stores a local file at the coordinator; returns its digest, "sha256:...". One that is there already is not sent.
+  // InvalidArgument: the file cannot be read; ResourceExhausted: above the coordinator's limit, or its disk is full.
+  absl::StatusOr<std::string> upload(const std::string& path, const OnTransfer& on_transfer = {});
+  // Writes an artifact to a local file, whole and verified or not at all.
+  absl::Status download(const std::string& digest, const std::string& path, const OnTransfer& on_transfer = {});
+  absl::StatusOr<std::vector<v1::Artifact>> artifacts();  // newest first
 
   // The id of the job that `text` means: an id, the name of one job only, or the beginning of one id or name. NotFound,
   // or FailedPrecondition with the candidates where several are meant.

@@ -45,5 +45,6 @@ struct Shell {
 void add_job_commands(CLI::App& app, Shell& shell);
 void add_worker_commands(CLI::App& app, Shell& shell);
 void add_cluster_commands(CLI::App& app, Shell& shell);
+void add_artifact_commands(CLI::App& app, Shell& shell);
 
 }  // namespace ds::client

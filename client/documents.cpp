@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "proto/digest/digest.h"
 #include "proto/spec/job_spec.h"
 
 namespace ds::client {
@@ -39,6 +40,18 @@ Json ranks_of(const v1::Job& job) {
 std::string step_cell(const Json& job) {
   const int64_t step = job["progress"]["step"], total = job["progress"]["total_steps"];
   return total > 0 ? absl::StrCat(step, "/", total) : absl::StrCat(step);
+}
+
+// "mlp", "graph sha256:0123456789ab", "script sha256:... --epochs 3"
+std::string model_cell(const Json& job) {
+  const Json& model = job["spec"].value("model", Json::object());
+  for (const char* kind : {"graph", "script"}) {
+    if (!model.contains(kind)) continue;
+    std::string out = absl::StrCat(kind, " ", digest::brief(model[kind].get<std::string>()));
+    for (const Json& word : model.value("args", Json::array())) absl::StrAppend(&out, " ", word.get<std::string>());
+    return out;
+  }
+  return model.value("family", "");
 }
 
 std::string ranks_cell(const Json& job) {
@@ -93,7 +106,7 @@ Json metric_document(const v1::MetricRecord& r) {
               {"time", r.time()},
               {"loss", r.loss()}};
   if (r.kind() == "eval") {
-    out["test_accuracy"] = r.accuracy();
+    out["test_accuracy"] = r.has_accuracy() ? Json(r.accuracy()) : Json(nullptr);
   } else {
     out["samples_per_second"] = r.samples_per_second();
     out["samples"] = r.samples();
@@ -124,6 +137,7 @@ View job_view(const v1::Job& job) {
   return {job_document(job),
           {{"ID", text_at("/id")},
            {"NAME", text_at("/name")},
+           {"MODEL", model_cell},
            {"STATE", text_at("/state")},
            {"REASON", text_at("/reason")},
            {"WARNING", text_at("/warning")},
@@ -176,6 +190,28 @@ View worker_view(const v1::Worker& worker) { return {worker_document(worker), wo
 View workers_view(const std::vector<v1::Worker>& workers) {
   View view{Json::array(), worker_columns(), "no workers; start one with `ds-worker --coordinator HOST:PORT`"};
   for (const v1::Worker& worker : workers) view.document.push_back(worker_document(worker));
+  return view;
+}
+
+View artifacts_view(const std::vector<v1::Artifact>& artifacts) {
+  View view{Json::array(),
+            {{"DIGEST", text_at("/digest")},
+             {"SIZE", text_at("/size")},
+             {"AGE", age_at("/stored_at")},
+             {"JOBS",
+              [](const Json& artifact) {
+                std::string out;
+                for (const Json& job : artifact["jobs"])
+                  absl::StrAppend(&out, out.empty() ? "" : ", ", job.get<std::string>());
+                return out;
+              }}},
+            "no artifacts; a job file that names a graph, a script or tensors uploads them"};
+  for (const v1::Artifact& artifact : artifacts)
+    view.document.push_back({{"id", artifact.digest()},
+                             {"digest", artifact.digest()},
+                             {"size", artifact.size()},
+                             {"stored_at", time_or_null(artifact.stored_at_us())},
+                             {"jobs", std::vector<std::string>(artifact.jobs().begin(), artifact.jobs().end())}});
   return view;
 }
 

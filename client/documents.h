@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "client/view.h"
+#include "ds/v1/artifact.pb.h"
 #include "ds/v1/job.pb.h"
 #include "ds/v1/worker.pb.h"
 
@@ -19,6 +20,7 @@ View jobs_view(const std::vector<v1::Job>& jobs);
 View metrics_view(const std::vector<v1::MetricRecord>& records);
 View worker_view(const v1::Worker& worker);
 View workers_view(const std::vector<v1::Worker>& workers);
+View artifacts_view(const std::vector<v1::Artifact>& artifacts);
 
 // What a run came to, in one object: {"job", "state", "test_accuracy", "train_seconds", "ranks"}.
 Json result_document(const v1::Job& job);

@@ -19,13 +19,16 @@ _dsctl() {
     --data) COMPREPLY=($(compgen -d -- "$word")); return ;;
     *)
       case "${plain[*]}" in
-        '') words='job worker cluster --help --version' ;;
+        '') words='job worker artifact cluster --help --version' ;;
         job) words='submit list get watch logs metrics result cancel pause resume schema' ;;
         worker) words='list drain undrain remove' ;;
+        artifact) words='list put get' ;;
         cluster) words='up down status' ;;
         'job submit') COMPREPLY=($(compgen -f -- "$word")); words='--wait --name --key' ;;
         'job get' | 'job watch' | 'job metrics' | 'job result' | 'job cancel' | 'job pause' | 'job resume') words=$(_dsctl_live "$program" job) ;;
         'job logs') words="-f $(_dsctl_live "$program" job)" ;;
+        'artifact put') COMPREPLY=($(compgen -f -- "$word")) ;;
+        'artifact get') words=$(_dsctl_live "$program" artifact) ;;
         'worker drain' | 'worker undrain' | 'worker remove') words=$(_dsctl_live "$program" worker) ;;
         'cluster up') words='--workers --slots --data --log-level' ;;
       esac

@@ -95,6 +95,7 @@ void describe(CLI::App& app, Shell& shell) {
       ->capture_default_str();
   add_job_commands(app, shell);
   add_worker_commands(app, shell);
+  add_artifact_commands(app, shell);
   add_cluster_commands(app, shell);
 }
 

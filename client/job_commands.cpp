@@ -7,9 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "client/artifacts.h"
 #include "client/commands.h"
 #include "client/documents.h"
 #include "client/progress.h"
+#include "client/transfers.h"
 #include "proto/spec/job_spec.h"
 
 namespace ds::client {
@@ -23,10 +25,6 @@ absl::StatusOr<v1::JobSpec> read_job(const std::string& file, const std::string&
   std::istream& stream = from_stdin ? std::cin : in;
   const std::string text(std::istreambuf_iterator<char>(stream), {});
   auto spec = spec::parse_job(text, name);
-  if (spec.ok() && !spec->data().path().empty()) {
-    const std::filesystem::path folder = from_stdin ? "" : std::filesystem::path(file).parent_path();
-    spec->mutable_data()->set_path(std::filesystem::absolute(folder / spec->data().path()).lexically_normal());
-  }
   if (spec.ok()) return spec;
   const std::string where = from_stdin ? "stdin: " : file + ": ";
   return absl::InvalidArgumentError(
@@ -51,6 +49,12 @@ int submit(const Shell& shell, const std::string& file, const std::string& name,
   auto spec = read_job(file, name);
   if (!spec.ok()) return shell.fail(spec.status());
   Client client = shell.client();
+  const std::string folder = file == "-" ? "" : std::filesystem::path(file).parent_path().string();
+  {
+    Transfers transfers(stderr);
+    const auto show = [&](const Transfer& transfer) { transfers.show(transfer); };
+    if (absl::Status status = resolve_artifacts(client, *spec, folder, show); !status.ok()) return shell.fail(status);
+  }
   auto id = client.submit(*spec, key.empty() ? Client::new_key() : key);
   if (!id.ok()) return shell.fail(id.status());
   if (!wait) return shell.show({{{"id", *id}}, {{"ID", text_at("/id")}}});

@@ -279,7 +279,7 @@ TEST_F(Dsctl, UsageErrors) {
     return outcome.err;
   };
   EXPECT_THAT(says("jbo list"),
-              HasSubstr("no command \"jbo\" of dsctl, did you mean job?; there are job, worker, cluster"));
+              HasSubstr("no command \"jbo\" of dsctl, did you mean job?; there are job, worker, artifact, cluster"));
   EXPECT_THAT(says("-o json job lst"),
               HasSubstr("no command \"lst\" of dsctl job, did you mean list?; there are submit"));
   EXPECT_THAT(says("worker"), HasSubstr("dsctl worker needs a command: list, drain"));

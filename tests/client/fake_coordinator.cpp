@@ -1,5 +1,7 @@
 #include "tests/client/fake_coordinator.h"
 
+#include <algorithm>
+
 #include "client/client.h"
 
 namespace ds::client {
@@ -18,6 +20,7 @@ void FakeCoordinator::start(int port) {
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(this);
   builder.RegisterService(&service_);
+  builder.RegisterService(&artifact_service_);
   server_ = builder.BuildAndStart();
 }
 
@@ -162,6 +165,66 @@ grpc::Status FakeCoordinator::Workers::Remove(Context*, const v1::RemoveWorkerRe
   worker->set_name(request->name());
   worker->set_state(v1::WORKER_LOST);
   worker->set_lost_since_us(1700000000000000);
+  return grpc::Status::OK;
+}
+
+void FakeCoordinator::break_transfers(int count, int64_t bytes) {
+  const std::lock_guard<std::mutex> hold(mutex_);
+  breaks_ = count;
+  break_after_ = bytes;
+}
+
+void FakeCoordinator::spoil(const std::string& digest) {
+  const std::lock_guard<std::mutex> hold(mutex_);
+  artifacts_.at(digest)[0] ^= 1;
+}
+
+int64_t FakeCoordinator::bytes_to_give() {
+  const std::lock_guard<std::mutex> hold(mutex_);
+  return breaks_ > 0 ? (--breaks_, break_after_) : INT64_MAX;
+}
+
+grpc::Status FakeCoordinator::Artifacts::Put(Context*, grpc::ServerReader<v1::PutArtifactRequest>* reader,
+                                             v1::Artifact* response) {
+  v1::PutArtifactRequest message;
+  if (!reader->Read(&message)) return grpc::Status::CANCELLED;
+  response->set_digest(message.digest());
+  response->set_size(message.size());
+  if (owner->artifacts().count(message.digest()) > 0) return grpc::Status::OK;
+  const int64_t most = owner->bytes_to_give();
+  std::string bytes;
+  while (reader->Read(&message)) {
+    bytes += message.data();
+    if (static_cast<int64_t>(bytes.size()) > most) return {grpc::UNAVAILABLE, "Socket closed"};
+  }
+  const std::lock_guard<std::mutex> hold(owner->mutex_);
+  owner->artifact_bytes_ += static_cast<int64_t>(bytes.size());
+  owner->artifacts_[response->digest()] = std::move(bytes);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeCoordinator::Artifacts::Get(Context*, const v1::GetArtifactRequest* request,
+                                             grpc::ServerWriter<v1::ArtifactChunk>* writer) {
+  const std::map<std::string, std::string> all = owner->artifacts();
+  const auto found = all.find(request->digest());
+  if (found == all.end()) return {grpc::NOT_FOUND, request->digest() + " is not here"};
+  const int64_t size = static_cast<int64_t>(found->second.size()), begin = request->offset();
+  const int64_t count = std::min(size - begin, owner->bytes_to_give());
+  v1::ArtifactChunk chunk;
+  chunk.set_size(size);
+  writer->Write(chunk);
+  chunk.set_data(found->second.substr(static_cast<size_t>(begin), static_cast<size_t>(count)));
+  writer->Write(chunk);
+  return begin + count == size ? grpc::Status::OK : grpc::Status(grpc::UNAVAILABLE, "Socket closed");
+}
+
+grpc::Status FakeCoordinator::Artifacts::List(Context*, const v1::ListArtifactsRequest*,
+                                              v1::ListArtifactsResponse* response) {
+  for (const auto& [digest, bytes] : owner->artifacts()) {
+    v1::Artifact* artifact = response->add_artifacts();
+    artifact->set_digest(digest);
+    artifact->set_size(static_cast<int64_t>(bytes.size()));
+  }
   return grpc::Status::OK;
 }
 

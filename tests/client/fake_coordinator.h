@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "ds/v1/artifact.grpc.pb.h"
 #include "ds/v1/job.grpc.pb.h"
 #include "ds/v1/worker.grpc.pb.h"
 
@@ -32,6 +33,12 @@ class FakeCoordinator final : public v1::JobService::Service {
   int submits() { return locked(submits_); }
   int watchers() { return locked(watchers_); }
   std::vector<std::string> keys() { return locked(keys_); }
+  // Artifacts by digest, as they came: nobody checks them here.
+  std::map<std::string, std::string> artifacts() { return locked(artifacts_); }
+  int64_t artifact_bytes() { return locked(artifact_bytes_); }  // of all puts
+  // The next `count` puts and gets break with UNAVAILABLE after `bytes`.
+  void break_transfers(int count, int64_t bytes);
+  void spoil(const std::string& digest);  // its first byte
 
   std::map<std::string, std::vector<v1::LogChunk>> log;  // by job; set before it is asked for
   std::map<std::string, std::vector<v1::MetricRecord>> history;
@@ -58,6 +65,15 @@ class FakeCoordinator final : public v1::JobService::Service {
     grpc::Status Remove(Context*, const v1::RemoveWorkerRequest*, v1::Worker*) override;
   };
 
+  struct Artifacts final : v1::ArtifactService::Service {
+    explicit Artifacts(FakeCoordinator* fake) : owner(fake) {}
+    FakeCoordinator* owner;
+    grpc::Status Put(Context*, grpc::ServerReader<v1::PutArtifactRequest>*, v1::Artifact*) override;
+    grpc::Status Get(Context*, const v1::GetArtifactRequest*, grpc::ServerWriter<v1::ArtifactChunk>*) override;
+    grpc::Status List(Context*, const v1::ListArtifactsRequest*, v1::ListArtifactsResponse*) override;
+  };
+  int64_t bytes_to_give();  // of the next transfer before it breaks
+
   void start(int port);
   template <class T>
   T locked(const T& value) {
@@ -74,7 +90,11 @@ class FakeCoordinator final : public v1::JobService::Service {
   int64_t revision_ = 0;
   bool stopping_ = false;
   int port_ = 0;
+  std::map<std::string, std::string> artifacts_;
+  int64_t artifact_bytes_ = 0, break_after_ = 0;
+  int breaks_ = 0;
   Workers service_{this};
+  Artifacts artifact_service_{this};
   std::unique_ptr<grpc::Server> server_;
 };
 
