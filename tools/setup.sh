@@ -2,7 +2,7 @@
 
 BUILD_PACKAGES=(
   g++ cmake ninja-build mold pkg-config
-  libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
+  libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev libssl-dev
   libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libsqlite3-dev libspdlog-dev prometheus-cpp-dev libcivetweb-dev
   libucx-dev zlib1g-dev libeigen3-dev dataset-fashion-mnist
   python3-dev python3-venv python3-pip python3-numpy ccache
