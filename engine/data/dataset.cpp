@@ -11,7 +11,8 @@ struct Entry {
   const char* name;
   std::unique_ptr<Dataset> (*open)(const DatasetOptions&);
 };
-constexpr Entry kDatasets[] = {{"fashion_mnist", open_fashion_mnist}, {"tokens", open_tokens}};
+constexpr Entry kDatasets[] = {
+    {"fashion_mnist", open_fashion_mnist}, {"tokens", open_tokens}, {"tensors", open_tensors}};
 
 int64_t product(std::span<const int64_t> shape) {
   int64_t n = 1;

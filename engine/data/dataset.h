@@ -26,13 +26,15 @@ class Dataset {
   // Of one sample: {1, 28, 28} f32 for images, {context} i64 for tokens.
   virtual std::span<const int64_t> input_shape() const = 0;
   virtual DType input_dtype() const = 0;
-  // Of one sample, always i64: {} for labels, {context} for tokens (the input moved on by one).
+  // Of one sample: {} for labels, {context} for tokens (the input moved on by one).
   virtual std::span<const int64_t> target_shape() const = 0;
-  virtual int64_t classes() const = 0;  // targets lie in [0, classes): labels, or the vocabulary
+  virtual DType target_dtype() const { return DType::i64; }
+  virtual int64_t classes()
+      const = 0;  // targets lie in [0, classes): labels, or the vocabulary; 0: they are no classes
 
   // Writes the samples one after the other: `inputs` takes indices.size() * input_elements() elements of input_dtype(),
-  // `targets` indices.size() * target_elements(). Throws DataError for an index outside [0, size()).
-  virtual void read(std::span<const int64_t> indices, void* inputs, int64_t* targets) const = 0;
+  // `targets` indices.size() * target_elements() of target_dtype(). Throws DataError for an index outside [0, size()).
+  virtual void read(std::span<const int64_t> indices, void* inputs, void* targets) const = 0;
 
   int64_t input_elements() const;
   int64_t target_elements() const;
@@ -41,7 +43,7 @@ class Dataset {
 enum class Split : uint8_t { train, test };
 
 struct DatasetOptions {
-  std::string path;  // folder of the IDX files, or the token file; empty: the dataset's Debian package
+  std::string path;  // folder of the IDX files, or the file; empty: the dataset's Debian package
   Split split = Split::train;
   int64_t limit = 0;    // use only the first N samples; 0: all
   int64_t context = 0;  // tokens: length of a sample
@@ -53,6 +55,9 @@ struct DatasetOptions {
 // "tokens": a file ending in .u16 or .bin (uint16) or .u32 (uint32), little-endian; any other file is read as bytes.
 //   Sample i is tokens [i*context, (i+1)*context] (context + 1 of them; neighbours share one). A single file gives its
 //   last tenth of samples to the test split; a folder has train.* and test.* (or val.*).
+// "tensors": a safetensors file with train.inputs and train.targets, of any dtypes, one sample a row; and test.inputs
+// and
+//   test.targets, or neither: then the test split is empty.
 // Throws DataError; an unknown name lists the known ones, a missing package is named.
 std::unique_ptr<Dataset> open_dataset(std::string_view name, const DatasetOptions& options = {});
 

@@ -10,6 +10,7 @@ namespace ds::data {
 
 std::unique_ptr<Dataset> open_fashion_mnist(const DatasetOptions& options);
 std::unique_ptr<Dataset> open_tokens(const DatasetOptions& options);
+std::unique_ptr<Dataset> open_tensors(const DatasetOptions& options);
 
 // Throws DataError for the first index outside [0, size).
 void check_indices(const char* dataset, std::span<const int64_t> indices, int64_t size);

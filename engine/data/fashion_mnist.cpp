@@ -31,18 +31,19 @@ class FashionMnist final : public Dataset {
   std::span<const int64_t> target_shape() const override { return {}; }
   int64_t classes() const override { return kClasses; }
 
-  void read(std::span<const int64_t> indices, void* inputs, int64_t* targets) const override {
+  void read(std::span<const int64_t> indices, void* inputs, void* targets) const override {
     check_indices("fashion_mnist", indices, size_);
     constexpr auto kScale = static_cast<float>(1 / (255 * kStd)), kShift = static_cast<float>(-kMean / kStd);
     constexpr size_t kAhead = 4, kLine = 64;  // images lie anywhere in 47 MB: ask for the lines a few images early
     float* out = static_cast<float*>(inputs);
+    auto* classes = static_cast<int64_t*>(targets);
     for (size_t i = 0; i < indices.size(); ++i, out += pixels_) {
       if (i + kAhead < indices.size()) {
         const uint8_t* next = image(indices[i + kAhead]);
         for (size_t at = 0; at < pixels_; at += kLine) __builtin_prefetch(next + at);
       }
       normalise(image(indices[i]), pixels_, kScale, kShift, out);
-      targets[i] = labels_.data.get()[indices[i]];
+      classes[i] = labels_.data.get()[indices[i]];
     }
   }
 

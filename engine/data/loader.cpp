@@ -36,7 +36,8 @@ Loader::Loader(const Dataset& dataset, Sampler sampler, int64_t part, int64_t pa
   for (int i = 0; i <= read_ahead; ++i) {
     auto slot = std::make_unique<Slot>();
     slot->inputs = allocate(samples * static_cast<size_t>(dataset.input_elements()) * size_of(dataset.input_dtype()));
-    slot->targets = allocate(samples * static_cast<size_t>(dataset.target_elements()) * sizeof(int64_t));
+    slot->targets =
+        allocate(samples * static_cast<size_t>(dataset.target_elements()) * size_of(dataset.target_dtype()));
     slots_.push_back(std::move(slot));
   }
   if (read_ahead > 0) thread_ = std::thread([this] { run(); });
@@ -56,13 +57,12 @@ void Loader::fill(Slot& slot) {
   const std::span<const int64_t> global = sampler_.batch(step_);
   const std::span<const int64_t> mine = part_of(global, part_, parts_);
   slot.indices.assign(mine.begin(), mine.end());  // the sampler's own go away with the epoch
-  auto* targets = static_cast<int64_t*>(slot.targets.get());
-  dataset_.read(slot.indices, slot.inputs.get(), targets);
+  dataset_.read(slot.indices, slot.inputs.get(), slot.targets.get());
   slot.batch = {step_,
                 sampler_.epoch_of(step_),
                 slot.indices,
                 slot.inputs.get(),
-                targets,
+                slot.targets.get(),
                 static_cast<int64_t>(global.size()),
                 sample_hash(global)};
   ++step_;

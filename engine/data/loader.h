@@ -19,7 +19,7 @@ struct Batch {
   int64_t epoch = 0;                 // 0-based
   std::span<const int64_t> indices;  // this rank's samples
   const void* inputs = nullptr;      // [indices.size(), input_shape...], 64-byte aligned
-  const int64_t* targets = nullptr;  // [indices.size(), target_shape...]
+  const void* targets = nullptr;     // [indices.size(), target_shape...], 64-byte aligned
   int64_t global_samples = 0;        // of the global batch
   uint64_t global_hash = 0;          // sample_hash of the global batch
 };

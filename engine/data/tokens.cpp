@@ -39,17 +39,17 @@ class Tokens final : public Dataset {
   std::span<const int64_t> target_shape() const override { return shape_; }
   int64_t classes() const override { return vocab_; }
 
-  void read(std::span<const int64_t> indices, void* inputs, int64_t* targets) const override {
+  void read(std::span<const int64_t> indices, void* inputs, void* targets) const override {
     check_indices("tokens", indices, window_.count);
     const auto* tokens = reinterpret_cast<const T*>(file_->data());
     const int64_t context = shape_[0];
-    int64_t* in = static_cast<int64_t*>(inputs);
+    auto *in = static_cast<int64_t*>(inputs), *out = static_cast<int64_t*>(targets);
     for (int64_t index : indices) {
       const T* from = tokens + (window_.first + index) * context;
       std::copy_n(from, context, in);
-      std::copy_n(from + 1, context, targets);
+      std::copy_n(from + 1, context, out);
       in += context;
-      targets += context;
+      out += context;
     }
   }
 

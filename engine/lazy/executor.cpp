@@ -212,11 +212,32 @@ Value make_contiguous(const Value& value, const Type& type, Device device) {
   return out;
 }
 
+namespace {
+
+thread_local std::vector<Tensor>* watched = nullptr;
+
+void check_watched(const Trace& trace) {
+  for (const Tensor& t : *watched)
+    if (std::find(trace.nodes.begin(), trace.nodes.end(), t.node()) != trace.nodes.end())
+      fail("trace",
+           "a value that depends on the inputs, parameters or buffers is looked at (item(), bool(), numpy(), "
+           "print()): a graph cannot do that");
+}
+
+}  // namespace
+
+void watch(std::vector<Tensor> tensors) {
+  delete std::exchange(watched, tensors.empty() ? nullptr : new std::vector<Tensor>(std::move(tensors)));
+}
+
 void eval(std::span<const Tensor> tensors) {
   for (size_t i = 0; i < tensors.size(); ++i)
     if (!tensors[i]) fail("eval", "tensor ", i, " is an empty handle");
   Trace trace = make_trace(tensors);
-  if (!trace.nodes.empty()) run(trace, tensors);
+  if (!trace.nodes.empty()) {
+    if (watched) check_watched(trace);
+    run(trace, tensors);
+  }
   wait_pending(tensors);
 }
 

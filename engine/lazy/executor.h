@@ -21,6 +21,10 @@ struct ExecutorStats {
 ExecutorStats executor_stats();
 void clear_plan_cache();
 
+// Until it is called again: computing what depends on one of these, on this thread, throws Error. For those who write a
+// model down: what it does with a value that it looks at is not in its graph.
+void watch(std::vector<Tensor> tensors);
+
 // Called between steps while it is set: moves communication under way forward. Empty: none.
 void set_progress_hook(std::function<void()> hook);
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/lazy/attributes.h"
+#include "engine/lazy/given.h"
 #include "engine/lazy/tensor.h"
 
 namespace ds {
@@ -71,7 +71,8 @@ class Op {
   // False: it cannot, nothing was done; the ops then run one at a time.
   virtual bool eval_with_epilogue(Execution&, const void* /*bias*/, bool /*relu*/) const { return false; }
   virtual Cost cost(std::span<const Type> inputs, std::span<const Type> outputs) const;
-  // What it was made with, besides its inputs.
+  // What it was made with, besides its inputs. A class that has any has `static std::unique_ptr<const Op> make(const
+  // Given&)` too, which makes it again from them (engine/ops/make.h).
   virtual Attributes attributes() const { return {}; }
 };
 
@@ -85,6 +86,7 @@ class Primitive : public Op {
 // Appends a node. Throws what infer throws, and Error when the inputs are on different devices.
 std::vector<Tensor> append(std::unique_ptr<const Op> op, Tensors inputs, Device device = {});
 Tensor append1(std::unique_ptr<const Op> op, Tensors inputs, Device device = {});  // its first output
+using Made = std::unique_ptr<const Op>;
 template <class O, class... A>
 Tensor apply1(Tensors inputs, A&&... attributes) {
   return append1(std::make_unique<O>(std::forward<A>(attributes)...), std::move(inputs));

@@ -20,7 +20,7 @@ class Mlp final : public Model {
     }
   }
   Tensor forward(const Tensor& x) override {
-    Tensor y = flatten(x, 1);
+    Tensor y = cast(flatten(x, 1), DType::f32);
     for (size_t i = 0; i < layers_.size(); ++i) y = i + 1 < layers_.size() ? relu((*layers_[i])(y)) : (*layers_[i])(y);
     return y;
   }
@@ -49,7 +49,7 @@ class Cnn final : public Model {
     register_module("classes", *classes_);
   }
   Tensor forward(const Tensor& x) override {
-    Tensor y = x;
+    Tensor y = cast(x, DType::f32);
     for (auto& conv : convs_) y = max_pool2d(relu((*conv)(y)));
     return (*classes_)(relu((*hidden_)(flatten(y, 1))));
   }
@@ -102,7 +102,7 @@ class Gpt final : public Model {
   }
   Tensor forward(const Tensor& x) override {
     Tensor position = arange(0, static_cast<double>(x.size(1)), 1, DType::i64, x.device());
-    Tensor y = tokens_(x) + positions_(position);
+    Tensor y = tokens_(cast(x, DType::i64)) + positions_(position);
     for (auto& block : blocks_) y = (*block)(y);
     return linear(reshape(norm_(y), {x.numel(), y.size(-1)}), tokens_.weight());
   }
@@ -114,6 +114,18 @@ class Gpt final : public Model {
 };
 
 }  // namespace
+
+Forward Model::train(const Tensor& x, const Tensor& target, int64_t batch, const Draw&) {
+  double targets = static_cast<double>(batch * (target.numel() / x.size(0)));
+  Tensor flat = cast(reshape(target, {-1}), DType::i64);
+  return {cross_entropy(forward(x), flat, Reduction::sum) * (1.0 / targets), {}};
+}
+
+Assessment Model::assess(const Tensor& x, const Tensor& target, const Draw&) {
+  NoGrad no_grad;
+  Tensor logits = forward(x), flat = cast(reshape(target, {-1}), DType::i64);
+  return {cross_entropy(logits, flat, Reduction::sum), sum(equal(argmax(logits, -1), flat))};
+}
 
 std::unique_ptr<Model> make_model(const ModelSpec& spec, uint64_t seed, Device device) {
   nn::Initializer init(seed, device);

@@ -1,4 +1,4 @@
-// The built-in families that a job file names.
+// What the training loop trains: the built-in families that a job file names, and traced graphs (graph_file.h).
 #pragma once
 #include <memory>
 #include <string>
@@ -17,8 +17,38 @@ struct ModelSpec {
   int64_t classes = 0;
 };
 
-// forward: inputs -> logits (rows,classes), one row a target.
-class Model : public nn::Module {};
+// Where the random numbers of a step come from: the same for the same job, step and part of the global batch, whoever
+// computes it.
+struct Draw {
+  uint64_t seed = 0;
+  int64_t step = 0, part = 0;
+};
+
+struct NamedBuffer {
+  std::string name;
+  Tensor* tensor;  // owned by the model
+  bool changes;    // in training
+};
+
+struct Forward {
+  Tensor loss;                  // float32 scalar
+  std::vector<Tensor> buffers;  // new values of those that change, in their order
+};
+
+struct Assessment {
+  Tensor loss;     // float32 scalar: the sum over the targets
+  Tensor correct;  // int64 scalar: how many targets are right; empty where they are no classes
+};
+
+// forward: inputs -> logits (rows,classes), one row a target. Targets come as (samples, target's shape...).
+class Model : public nn::Module {
+ public:
+  // What these samples add to the mean loss over a batch of `batch` samples. Default: cross entropy.
+  virtual Forward train(const Tensor& x, const Tensor& target, int64_t batch, const Draw& draw);
+  virtual Assessment assess(const Tensor& x, const Tensor& target, const Draw& draw);
+  // What belongs to the model beside its parameters: statistics, frozen weights.
+  virtual std::vector<NamedBuffer> buffers() { return {}; }
+};
 
 // Throws Error naming the field of the spec that is impossible.
 std::unique_ptr<Model> make_model(const ModelSpec& spec, uint64_t seed, Device device = {});

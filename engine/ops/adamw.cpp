@@ -16,4 +16,18 @@ void AdamWOp::eval(Execution& e) const {
   e.kernels().adamw(e.context(), t.dtype, factors_, t.shape.numel(), out, in);
 }
 
+Attributes AdamWOp::attributes() const {
+  const kernels::AdamW& f = factors_;
+  return {{"beta1", f.beta1}, {"beta2", f.beta2}, {"eps", f.eps},
+          {"rate", f.rate},   {"scale", f.scale}, {"decay", f.decay}};
+}
+
+Made AdamWOp::make(const Given& g) {
+  g.takes(4);
+  kernels::AdamW f{};
+  f.beta1 = g.number("beta1"), f.beta2 = g.number("beta2"), f.eps = g.number("eps");
+  f.rate = g.number("rate"), f.scale = g.number("scale"), f.decay = g.number("decay");
+  return std::make_unique<AdamWOp>(f);
+}
+
 }  // namespace ds

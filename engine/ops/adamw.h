@@ -10,6 +10,8 @@ class AdamWOp final : public Primitive<OpKind::AdamWOp> {
   explicit AdamWOp(const kernels::AdamW& factors) : factors_(factors) {}
   Types infer(std::span<const Type> in) const override;
   void eval(Execution&) const override;
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   kernels::AdamW factors_;

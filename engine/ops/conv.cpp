@@ -141,6 +141,112 @@ void AvgPool2dGrad::eval(Execution& e) const {
                               e.contiguous(0));
 }
 
+// ---- made again
+
+namespace {
+
+using List = std::vector<int64_t>;
+
+Attributes attributes_of(const Conv2dOptions& o) {
+  return {{"stride", List{o.stride_h, o.stride_w}},
+          {"padding", List{o.pad_h, o.pad_w}},
+          {"dilation", List{o.dilation_h, o.dilation_w}},
+          {"groups", o.groups}};
+}
+
+Attributes attributes_of(const Pool2dOptions& o) {
+  return {{"kernel", List{o.kernel_h, o.kernel_w}},
+          {"stride", List{o.stride_h, o.stride_w}},
+          {"padding", List{o.pad_h, o.pad_w}}};
+}
+
+Attributes with(Attributes all, const char* name, Attribute value) {
+  all.emplace_back(name, std::move(value));
+  return all;
+}
+
+constexpr int64_t kMostSteps = 1 << 24;  // of a window
+
+void check_small(const Given& g, const List& values) {
+  for (int64_t v : values)
+    if (v > kMostSteps) fail(g.op(), "a window's ", v, " is too large");
+}
+
+Conv2dOptions conv_options(const Given& g) {
+  List stride = g.list("stride", 2, 1), pad = g.list("padding", 2, 0), dilation = g.list("dilation", 2, 1);
+  for (const List& l : {stride, pad, dilation}) check_small(g, l);
+  return {stride[0], stride[1], pad[0], pad[1], dilation[0], dilation[1], g.integer("groups", 1, kMostSteps)};
+}
+
+Pool2dOptions pool_options(const Given& g) {
+  List kernel = g.list("kernel", 2, 1), stride = g.list("stride", 2, 1), pad = g.list("padding", 2, 0);
+  for (const List& l : {kernel, stride, pad}) check_small(g, l);
+  if (g.inputs().empty() || !is_floating(g.inputs()[0].dtype)) fail(g.op(), "takes a floating input");
+  return {kernel[0], kernel[1], stride[0], stride[1], pad[0], pad[1]};
+}
+
+// A gradient's input is of the type that the op itself would give.
+template <class O>
+void check_result(const Given& g, const O& op, std::initializer_list<Type> in, const Type& result) {
+  Type should = op.infer(std::vector<Type>(in))[0];
+  if (!(should == result)) fail(g.op(), "an input is ", result, ", not ", should);
+}
+
+}  // namespace
+
+Attributes Conv2dOp::attributes() const { return attributes_of(o_); }
+Made Conv2dOp::make(const Given& g) {
+  g.takes(2);
+  return std::make_unique<Conv2dOp>(conv_options(g));
+}
+
+Attributes Conv2dGradInput::attributes() const { return with(attributes_of(o_), "shape", to_list(x_)); }
+Made Conv2dGradInput::make(const Given& g) {
+  g.takes(2);
+  Conv2dOptions o = conv_options(g);
+  Type dy = g.inputs()[0], w = g.inputs()[1], x{dy.dtype, g.shape("shape")};
+  check_result(g, Conv2dOp(o), {x, w}, dy);
+  return std::make_unique<Conv2dGradInput>(o, x.shape);
+}
+
+Attributes Conv2dGradWeight::attributes() const { return with(attributes_of(o_), "shape", to_list(w_)); }
+Made Conv2dGradWeight::make(const Given& g) {
+  g.takes(2);
+  Conv2dOptions o = conv_options(g);
+  Type dy = g.inputs()[0], x = g.inputs()[1], w{dy.dtype, g.shape("shape")};
+  check_result(g, Conv2dOp(o), {x, w}, dy);
+  return std::make_unique<Conv2dGradWeight>(o, w.shape);
+}
+
+Attributes MaxPool2dOp::attributes() const { return attributes_of(o_); }
+Made MaxPool2dOp::make(const Given& g) {
+  g.takes(1);
+  return std::make_unique<MaxPool2dOp>(pool_options(g));
+}
+
+Attributes AvgPool2dOp::attributes() const { return attributes_of(o_); }
+Made AvgPool2dOp::make(const Given& g) {
+  g.takes(1);
+  return std::make_unique<AvgPool2dOp>(pool_options(g));
+}
+
+Attributes MaxPool2dGrad::attributes() const { return with(attributes_of(o_), "positive", int64_t{positive_}); }
+Made MaxPool2dGrad::make(const Given& g) {
+  g.takes(2);
+  Pool2dOptions o = pool_options(g);
+  check_result(g, MaxPool2dOp(o), {g.inputs()[1]}, g.inputs()[0]);
+  return std::make_unique<MaxPool2dGrad>(o, g.integer("positive", 0, 1) != 0);
+}
+
+Attributes AvgPool2dGrad::attributes() const { return with(attributes_of(o_), "shape", to_list(x_)); }
+Made AvgPool2dGrad::make(const Given& g) {
+  g.takes(1);
+  Pool2dOptions o = pool_options(g);
+  Type dy = g.inputs()[0], x{dy.dtype, g.shape("shape")};
+  check_result(g, AvgPool2dOp(o), {x}, dy);
+  return std::make_unique<AvgPool2dGrad>(o, x.shape);
+}
+
 // ---- functions
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {

@@ -12,13 +12,8 @@ class Conv2dOp final : public Primitive<OpKind::Conv2dOp> {
   void eval(Execution& e) const override { eval_with_epilogue(e, nullptr, false); }
   bool eval_with_epilogue(Execution&, const void* bias, bool relu) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
-  Attributes attributes() const override {
-    using List = std::vector<int64_t>;
-    return {{"stride", List{o_.stride_h, o_.stride_w}},
-            {"padding", List{o_.pad_h, o_.pad_w}},
-            {"dilation", List{o_.dilation_h, o_.dilation_w}},
-            {"groups", o_.groups}};
-  }
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Conv2dOptions o_;
@@ -31,6 +26,8 @@ class Conv2dGradInput final : public Primitive<OpKind::Conv2dGradInput> {  // (d
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Conv2dOptions o_;
@@ -44,18 +41,13 @@ class Conv2dGradWeight final : public Primitive<OpKind::Conv2dGradWeight> {  // 
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Conv2dOptions o_;
   Shape w_;
 };
-
-inline Attributes attributes_of(const Pool2dOptions& o) {
-  using List = std::vector<int64_t>;
-  return {{"kernel", List{o.kernel_h, o.kernel_w}},
-          {"stride", List{o.stride_h, o.stride_w}},
-          {"padding", List{o.pad_h, o.pad_w}}};
-}
 
 #define DS_POOL_OP(Class)                                                      \
   class Class final : public Primitive<OpKind::Class> {                        \
@@ -64,7 +56,8 @@ inline Attributes attributes_of(const Pool2dOptions& o) {
     Types infer(std::span<const Type> in) const override;                      \
     Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override; \
     void eval(Execution&) const override;                                      \
-    Attributes attributes() const override { return attributes_of(o_); }       \
+    Attributes attributes() const override;                                    \
+    static Made make(const Given& g);                                          \
                                                                                \
    private:                                                                    \
     Pool2dOptions o_;                                                          \
@@ -80,6 +73,8 @@ class MaxPool2dGrad final : public Primitive<OpKind::MaxPool2dGrad> {
   const Pool2dOptions& options() const { return o_; }
   Types infer(std::span<const Type> in) const override { return {in[1]}; }
   void eval(Execution&) const override;
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Pool2dOptions o_;
@@ -92,6 +87,8 @@ class AvgPool2dGrad final : public Primitive<OpKind::AvgPool2dGrad> {  // dy -> 
   Types infer(std::span<const Type> in) const override { return {{in[0].dtype, x_}}; }
   Grads vjp(TensorSpan, TensorSpan, TensorSpan grads) const override { return {avg_pool2d(grads[0], o_)}; }
   void eval(Execution&) const override;
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Pool2dOptions o_;

@@ -23,6 +23,53 @@ void RandomNormal::eval(Execution& e) const {
   e.kernels().random_normal(e.context(), type_.dtype, e.output(0), type_.shape.numel(), stream_);
 }
 
+// ---- made again
+
+Attributes Full::attributes() const {
+  return {{"shape", to_list(type_.shape)}, {"dtype", type_.dtype}, {"value", value_}};
+}
+
+Made Full::make(const Given& g) {
+  g.takes(0);
+  return std::make_unique<Full>(Type{g.dtype("dtype"), g.shape("shape")}, g.number("value"));
+}
+
+Attributes Arange::attributes() const {
+  return {{"count", type_.shape[0]}, {"dtype", type_.dtype}, {"start", start_}, {"step", step_}};
+}
+
+Made Arange::make(const Given& g) {
+  g.takes(0);
+  Type type{g.dtype("dtype"), {g.integer("count", 0, int64_t{1} << 47)}};
+  return std::make_unique<Arange>(type, g.number("start"), g.number("step"));
+}
+
+namespace {
+
+// The stream's words are the bits of these whole numbers.
+Attributes attributes_of(const Type& t, const kernels::Philox& stream) {
+  return {{"shape", to_list(t.shape)},
+          {"dtype", t.dtype},
+          {"seed", static_cast<int64_t>(stream.seed)},
+          {"offset", static_cast<int64_t>(stream.offset)}};
+}
+
+template <class O>
+Made make_random(const Given& g) {
+  g.takes(0);
+  Type type{g.dtype("dtype"), g.shape("shape")};
+  if (!is_floating(type.dtype)) fail(g.op(), "a floating dtype is needed, got ", name_of(type.dtype));
+  return std::make_unique<O>(
+      type, kernels::Philox{static_cast<uint64_t>(g.integer("seed")), static_cast<uint64_t>(g.integer("offset"))});
+}
+
+}  // namespace
+
+Attributes RandomUniform::attributes() const { return attributes_of(type_, stream_); }
+Made RandomUniform::make(const Given& g) { return make_random<RandomUniform>(g); }
+Attributes RandomNormal::attributes() const { return attributes_of(type_, stream_); }
+Made RandomNormal::make(const Given& g) { return make_random<RandomNormal>(g); }
+
 // ---- functions
 
 Tensor full(const Shape& shape, double value, DType t, Device d) {

@@ -10,7 +10,8 @@ class Full final : public Primitive<OpKind::Full> {
   double value() const { return value_; }
   Types infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;  // one element, repeated by strides of 0
-  Attributes attributes() const override { return {{"value", value_}}; }
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Type type_;
@@ -22,7 +23,8 @@ class Arange final : public Primitive<OpKind::Arange> {
   Arange(Type type, double start, double step) : type_(type), start_(start), step_(step) {}
   Types infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;
-  Attributes attributes() const override { return {{"start", start_}, {"step", step_}}; }
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Type type_;
@@ -34,6 +36,8 @@ class RandomUniform final : public Primitive<OpKind::RandomUniform> {
   RandomUniform(Type type, kernels::Philox stream) : type_(type), stream_(stream) {}
   Types infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Type type_;
@@ -45,6 +49,8 @@ class RandomNormal final : public Primitive<OpKind::RandomNormal> {
   RandomNormal(Type type, kernels::Philox stream) : type_(type), stream_(stream) {}
   Types infer(std::span<const Type>) const override { return {type_}; }
   void eval(Execution&) const override;
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Type type_;

@@ -127,6 +127,7 @@ class Cast final : public ElementwiseBase<OpKind::Cast, kernels::Ew::cast_> {
   Types infer(std::span<const Type> in) const override { return {{to_, in[0].shape}}; }
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   Attributes attributes() const override { return {{"dtype", to_}}; }
+  static Made make(const Given& g) { return std::make_unique<Cast>(g.dtype("dtype")); }
 
  private:
   DType to_;

@@ -114,6 +114,45 @@ void ScatterAdd::eval(Execution& e) const {
   });
 }
 
+// ---- made again
+
+namespace {
+
+// An index of one number for each slice.
+void check_list(const Given& g) {
+  if (g.inputs()[1].shape.rank() != 1) fail(g.op(), "the index must be (count,), got ", g.inputs()[1]);
+}
+
+}  // namespace
+
+Made TakeOp::make(const Given& g) {
+  g.takes(2);
+  check_list(g);
+  return std::make_unique<TakeOp>(g.dim("dim"));
+}
+
+Made PutAdd::make(const Given& g) {
+  g.takes(2);
+  check_list(g);
+  Shape shape = g.shape("shape");
+  int dim = g.dim("dim");
+  check_index(g.op(), g.inputs()[1]);
+  check_same_but(g.op(), shape, g.inputs()[0].shape, dim);
+  if (g.inputs()[0].shape[dim] != g.inputs()[1].shape[0])
+    fail(g.op(), g.inputs()[1].shape[0], " indices for ", g.inputs()[0], " along dimension ", dim);
+  return std::make_unique<PutAdd>(shape, dim);
+}
+
+Made GatherOp::make(const Given& g) {
+  g.takes(2);
+  return std::make_unique<GatherOp>(g.dim("dim"));
+}
+
+Made ScatterAdd::make(const Given& g) {
+  g.takes(2);
+  return std::make_unique<ScatterAdd>(g.shape("shape"), g.dim("dim"));
+}
+
 // ---- functions
 
 Tensor take(const Tensor& x, const Tensor& index, int64_t dim) {

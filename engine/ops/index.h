@@ -12,6 +12,7 @@ class TakeOp final
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"dim", int64_t{dim_}}}; }
+  static Made make(const Given& g);
 
  private:
   int dim_;
@@ -24,6 +25,7 @@ class PutAdd final : public Primitive<OpKind::PutAdd> {  // (y, index) -> zeros 
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"shape", to_list(shape_)}, {"dim", int64_t{dim_}}}; }
+  static Made make(const Given& g);
 
  private:
   Shape shape_;
@@ -37,6 +39,7 @@ class GatherOp final : public Primitive<OpKind::GatherOp> {  // (x, index): inde
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"dim", int64_t{dim_}}}; }
+  static Made make(const Given& g);
 
  private:
   int dim_;
@@ -49,6 +52,7 @@ class ScatterAdd final : public Primitive<OpKind::ScatterAdd> {  // (y, index) -
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"shape", to_list(shape_)}, {"dim", int64_t{dim_}}}; }
+  static Made make(const Given& g);
 
  private:
   Shape shape_;

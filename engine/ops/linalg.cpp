@@ -118,6 +118,19 @@ const char* name_of(Linalg w) {
   return kNames[static_cast<int>(w)];
 }
 
+static constexpr const char* kLinalgs[] = {
+    "cholesky", "qr",    "qr_complete", "svd",         "svd_full",         "eigh",
+    "lu",       "solve", "solve_lower", "solve_upper", "solve_unit_lower", "solve_unit_upper",
+    "slogdet",  "det"};  // of Linalg
+
+Attributes LinalgOp::attributes() const { return {{"what", std::string(kLinalgs[static_cast<int>(what_)])}}; }
+
+Made LinalgOp::make(const Given& g) {
+  auto what = static_cast<Linalg>(g.choice("what", kLinalgs));
+  g.takes(has_right_side(what) ? 2 : 1);
+  return std::make_unique<LinalgOp>(what);
+}
+
 Types LinalgOp::infer(std::span<const Type> in) const {
   const char* op = name_of(what_);
   const Type& a = in[0];

@@ -28,6 +28,8 @@ class LinalgOp final : public Primitive<OpKind::LinalgOp> {
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+  Attributes attributes() const override;
+  static Made make(const Given& g);
 
  private:
   Linalg what_;

@@ -82,6 +82,15 @@ Cost MatmulOp::cost(std::span<const Type> in, std::span<const Type> out) const {
   return c;
 }
 
+Made MatmulOp::make(const Given& g) {
+  g.takes(2);
+  const Shape &a = g.inputs()[0].shape, &b = g.inputs()[1].shape;
+  if (a.rank() < 2 || b.rank() < 2) fail(g.op(), "matrices are needed, got ", a, " x ", b);
+  for (int i = 0; a.rank() > 2 && b.rank() > 2 && i < std::max(a.rank(), b.rank()) - 2; ++i)
+    if (a.rank() != b.rank() || a[i] != b[i]) fail(g.op(), "batches differ: got ", a, " x ", b);
+  return std::make_unique<MatmulOp>();
+}
+
 // ---- functions
 
 Tensor matmul(const Tensor& a, const Tensor& b) {

@@ -12,6 +12,7 @@ class MatmulOp final : public Primitive<OpKind::MatmulOp> {
   void eval(Execution& e) const override { eval_with_epilogue(e, nullptr, false); }
   bool eval_with_epilogue(Execution&, const void* bias, bool relu) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
+  static Made make(const Given& g);
 };
 
 }  // namespace ds

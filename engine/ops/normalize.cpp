@@ -100,6 +100,53 @@ void LayerNormGrad::eval(Execution& e) const {
                               r.rows, r.columns);
 }
 
+// ---- made again
+
+namespace {
+
+// Gradients are of what the op itself would give of its inputs.
+void check_result(const Given& g, const Type& is, const Type& should) {
+  if (!(is == should)) fail(g.op(), "an input is ", is, ", not ", should);
+}
+
+}  // namespace
+
+Made SoftmaxOp::make(const Given& g) {
+  g.takes(1);
+  return std::make_unique<SoftmaxOp>();
+}
+
+Made LogSoftmaxOp::make(const Given& g) {
+  g.takes(1);
+  return std::make_unique<LogSoftmaxOp>();
+}
+
+Made CrossEntropyOp::make(const Given& g) {
+  g.takes(2);
+  return std::make_unique<CrossEntropyOp>();
+}
+
+Made CrossEntropyGrad::make(const Given& g) {
+  g.takes(3);
+  check_result(g, g.inputs()[0], CrossEntropyOp().infer(g.inputs().subspan(1))[0]);
+  return std::make_unique<CrossEntropyGrad>();
+}
+
+Made LayerNormOp::make(const Given& g) {
+  g.takes(3);
+  return std::make_unique<LayerNormOp>(g.number("eps"));
+}
+
+Made LayerNormGrad::make(const Given& g) {
+  g.takes(5);
+  Type in[] = {g.inputs()[1], g.inputs()[2], g.inputs()[2]};
+  Types out = LayerNormOp(0).infer(in);
+  check_result(g, g.inputs()[0], out[0]);
+  check_result(g, g.inputs()[3], out[1]);
+  check_result(g, g.inputs()[4], out[2]);
+  return std::make_unique<LayerNormGrad>();
+}
+
 // ---- functions
 
 Tensor softmax(const Tensor& x, int64_t dim) { return along<SoftmaxOp>("softmax", x, dim); }

@@ -9,6 +9,7 @@ class SoftmaxOp final : public Primitive<OpKind::SoftmaxOp> {
   Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  static Made make(const Given& g);
 };
 
 class LogSoftmaxOp final : public Primitive<OpKind::LogSoftmaxOp> {
@@ -16,6 +17,7 @@ class LogSoftmaxOp final : public Primitive<OpKind::LogSoftmaxOp> {
   Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  static Made make(const Given& g);
 };
 
 class CrossEntropyOp final : public Primitive<OpKind::CrossEntropyOp> {  // (logits, target) -> loss a row
@@ -23,12 +25,14 @@ class CrossEntropyOp final : public Primitive<OpKind::CrossEntropyOp> {  // (log
   Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  static Made make(const Given& g);
 };
 
 class CrossEntropyGrad final : public Primitive<OpKind::CrossEntropyGrad> {  // (dloss, logits, target) -> dlogits
  public:
   Types infer(std::span<const Type> in) const override { return {in[1]}; }
   void eval(Execution&) const override;
+  static Made make(const Given& g);
 };
 
 class LayerNormOp final : public Primitive<OpKind::LayerNormOp> {  // (x, weight, bias) -> y, mean, rstd
@@ -37,6 +41,7 @@ class LayerNormOp final : public Primitive<OpKind::LayerNormOp> {  // (x, weight
   Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
+  static Made make(const Given& g);
   Attributes attributes() const override { return {{"eps", eps_}}; }
 
  private:
@@ -48,6 +53,7 @@ class LayerNormGrad final
  public:
   Types infer(std::span<const Type> in) const override { return {in[1], in[2], in[2]}; }
   void eval(Execution&) const override;
+  static Made make(const Given& g);
 };
 
 }  // namespace ds

@@ -141,6 +141,22 @@ void ArgReduceOp::eval(Execution& e) const {
                          s.outer, s.middle, s.inner);
 }
 
+// ---- made again
+
+Made ReduceOp::make(const Given& g) {
+  g.takes(1);
+  int rank = g.inputs()[0].shape.rank();
+  auto first = static_cast<int>(g.integer("first", 0, rank));
+  return std::make_unique<ReduceOp>(static_cast<Reduce>(g.choice("how", kHow)), first,
+                                    static_cast<int>(g.integer("last", first, rank)));
+}
+
+Made ArgReduceOp::make(const Given& g) {
+  static constexpr const char* kNames[] = {"argmax", "argmin"};
+  g.takes(1);
+  return std::make_unique<ArgReduceOp>(static_cast<kernels::ArgReduce>(g.choice("how", kNames)), g.dim("dim"));
+}
+
 // ---- functions
 
 Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {

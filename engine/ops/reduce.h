@@ -15,6 +15,7 @@ class ReduceOp final : public Primitive<OpKind::ReduceOp> {
   Attributes attributes() const override {
     return {{"how", std::string(kHow[static_cast<int>(how_)])}, {"first", int64_t{first_}}, {"last", int64_t{last_}}};
   }
+  static Made make(const Given& g);
 
  private:
   static constexpr const char* kHow[] = {"sum", "max", "min", "prod", "any", "all"};  // of kernels::Reduce
@@ -30,6 +31,7 @@ class ArgReduceOp final : public Primitive<OpKind::ArgReduceOp> {
   Attributes attributes() const override {
     return {{"how", std::string(how_ == kernels::ArgReduce::argmax ? "argmax" : "argmin")}, {"dim", int64_t{dim_}}};
   }
+  static Made make(const Given& g);
 
  private:
   kernels::ArgReduce how_;

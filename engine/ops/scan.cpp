@@ -99,4 +99,16 @@ Cost SortOp::cost(std::span<const Type> in, std::span<const Type> out) const {
   return c;
 }
 
+// ---- made again
+
+Made ScanOp::make(const Given& g) {
+  g.takes(1);
+  return std::make_unique<ScanOp>(static_cast<Scan>(g.choice("how", kHow)), g.dim("dim"));
+}
+
+Made SortOp::make(const Given& g) {
+  g.takes(1);
+  return std::make_unique<SortOp>(g.dim("dim"), g.integer("descending", 0, 1) != 0);
+}
+
 }  // namespace ds

@@ -15,6 +15,7 @@ class ScanOp final : public Primitive<OpKind::ScanOp> {
   Attributes attributes() const override {
     return {{"how", std::string(kHow[static_cast<int>(how_)])}, {"dim", int64_t{dim_}}};
   }
+  static Made make(const Given& g);
 
  private:
   static constexpr const char* kHow[] = {"sum", "prod", "max", "min", "logsumexp"};  // of kernels::Scan
@@ -30,6 +31,7 @@ class SortOp final : public Primitive<OpKind::SortOp> {  // x -> values, indices
   void eval(Execution&) const override;
   Cost cost(std::span<const Type> in, std::span<const Type> out) const override;
   Attributes attributes() const override { return {{"dim", int64_t{dim_}}, {"descending", int64_t{descending_}}}; }
+  static Made make(const Given& g);
 
  private:
   int dim_;

@@ -136,6 +136,24 @@ Types Bitwise::infer(std::span<const Type> in) const {
   return {in[0]};
 }
 
+namespace {
+
+// Its instruction, one of the rows first to last of kernels/elementwise.def.
+template <class O>
+Made make_of(const Given& g, Ew first, Ew last, size_t operands) {
+  g.takes(operands);
+  const std::string& name = g.text("function");
+  for (int code = static_cast<int>(first); code <= static_cast<int>(last); ++code)
+    if (name == name_of(static_cast<Ew>(code))) return std::make_unique<O>(static_cast<Ew>(code));
+  fail(g.op(), "no function is called \"", name, "\"");
+}
+
+}  // namespace
+
+Made SpecialUnary::make(const Given& g) { return make_of<SpecialUnary>(g, Ew::log1p_, Ew::i1e_, 1); }
+Made SpecialBinary::make(const Given& g) { return make_of<SpecialBinary>(g, Ew::atan2_, Ew::fmod_, 2); }
+Made Bitwise::make(const Given& g) { return make_of<Bitwise>(g, Ew::bitwise_and_, Ew::shift_right_, 2); }
+
 // ---- functions
 
 #define DS_SPECIAL(name) \

@@ -15,6 +15,7 @@ class SpecialUnary final : public Elementwise {
   Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   Attributes attributes() const override { return {{"function", std::string(name_of(code_))}}; }
+  static Made make(const Given& g);
 
  private:
   kernels::Ew code_;
@@ -28,6 +29,7 @@ class SpecialBinary final : public Elementwise {
   Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   Attributes attributes() const override { return {{"function", std::string(name_of(code_))}}; }
+  static Made make(const Given& g);
 
  private:
   kernels::Ew code_;
@@ -41,6 +43,7 @@ class Bitwise final : public Elementwise {
   Types infer(std::span<const Type> in) const override;
   Grads vjp(TensorSpan, TensorSpan, TensorSpan) const override { return {Tensor(), Tensor()}; }
   Attributes attributes() const override { return {{"function", std::string(name_of(code_))}}; }
+  static Made make(const Given& g);
 
  private:
   kernels::Ew code_;

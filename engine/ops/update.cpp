@@ -154,6 +154,23 @@ void IndexUpdate::eval(Execution& e) const {
   });
 }
 
+// ---- made again
+
+Made SliceUpdate::make(const Given& g) {
+  g.takes(2);
+  const Shape& x = g.inputs()[0].shape;
+  auto rank = static_cast<size_t>(x.rank());
+  Box box{g.list("start", rank, 0), g.list("count", rank, 0), g.list("step")};
+  for (int64_t step : box.step)
+    if (std::abs(step) > std::max<int64_t>(x.numel(), 1)) fail(g.op(), "a step of ", step, " leaves ", x);
+  return std::make_unique<SliceUpdate>(std::move(box));
+}
+
+Made IndexUpdate::make(const Given& g) {
+  g.takes(3);
+  return std::make_unique<IndexUpdate>(static_cast<Write>(g.choice("how", kHow)), g.dim("dim"));
+}
+
 // ---- functions
 
 Tensor slice_box(const Tensor& x, const std::vector<int64_t>& start, const std::vector<int64_t>& count,

@@ -16,6 +16,7 @@ class SliceUpdate final : public Primitive<OpKind::SliceUpdate> {  // (base, val
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"start", box_.start}, {"count", box_.count}, {"step", box_.step}}; }
+  static Made make(const Given& g);
 
  private:
   Box box_;
@@ -32,6 +33,7 @@ class IndexUpdate final : public Primitive<OpKind::IndexUpdate> {
   Attributes attributes() const override {
     return {{"how", std::string(kHow[static_cast<int>(how_)])}, {"dim", int64_t{dim_}}};
   }
+  static Made make(const Given& g);
 
  private:
   static constexpr const char* kHow[] = {"assign", "add", "mul", "max", "min"};  // of kernels::Write

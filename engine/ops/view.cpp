@@ -223,6 +223,70 @@ void Contiguous::eval(Execution& e) const {
   e.alias(0, make_contiguous(x, e.input_type(0), x.storage->device()));
 }
 
+// ---- made again
+
+Made Reshape::make(const Given& g) {
+  g.takes(1);
+  return std::make_unique<Reshape>(g.shape("shape"));
+}
+
+Made Permute::make(const Given& g) {
+  g.takes(1);
+  std::vector<int64_t> dims = g.list("dims", g.inputs()[0].shape.rank(), 0), sorted = dims;
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = 0; i < sorted.size(); ++i)
+    if (sorted[i] != static_cast<int64_t>(i)) fail(g.op(), "\"dims\" is no order of ", sorted.size(), " dimensions");
+  return std::make_unique<Permute>(std::move(dims));
+}
+
+Made Broadcast::make(const Given& g) {
+  g.takes(1);
+  return std::make_unique<Broadcast>(g.shape("shape"));
+}
+
+namespace {
+
+// Elements start, start + step, ... of `extent`.
+void check_steps(const Given& g, int64_t extent, int64_t start, int64_t count, int64_t step) {
+  bool small = count >= 0 && count <= extent && step != 0 && std::abs(step) <= std::max<int64_t>(extent, 1);
+  int64_t last = small && count > 0 ? start + (count - 1) * step : 0;
+  if (!small || (count > 0 && (start < 0 || start >= extent || last < 0 || last >= extent)))
+    fail(g.op(), count, " elements from ", start, " by ", step, " are not within ", extent);
+}
+
+}  // namespace
+
+Made Slice::make(const Given& g) {
+  g.takes(1);
+  int dim = g.dim("dim");
+  int64_t extent = g.inputs()[0].shape[dim], count = g.integer("count");
+  int64_t start = g.integer("start", 0, extent), step = count > 1 ? g.integer("step", -extent, extent) : 1;
+  check_steps(g, extent, start, count, step);
+  return std::make_unique<Slice>(dim, start, count, step);
+}
+
+Made SlicePut::make(const Given& g) {
+  g.takes(1);
+  Shape shape = g.shape("shape"), rest = g.inputs()[0].shape;
+  int dim = g.dim("dim");
+  if (shape.rank() != rest.rank()) fail(g.op(), rest, " does not go into ", shape);
+  int64_t start = g.integer("start", 0, shape[dim]), count = rest[dim], step = g.integer("step");
+  check_steps(g, shape[dim], start, count, step);
+  rest[dim] = shape[dim];
+  if (!(rest == shape)) fail(g.op(), g.inputs()[0].shape, " does not go into ", shape);
+  return std::make_unique<SlicePut>(shape, dim, start, step);
+}
+
+Made Concat::make(const Given& g) {
+  if (g.inputs().empty()) fail(g.op(), "takes at least 1 input");
+  return std::make_unique<Concat>(g.dim("dim"));
+}
+
+Made Contiguous::make(const Given& g) {
+  g.takes(1);
+  return std::make_unique<Contiguous>();
+}
+
 // ---- functions
 
 Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape) {

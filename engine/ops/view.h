@@ -11,6 +11,7 @@ class Reshape final : public Primitive<OpKind::Reshape> {
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;  // copies when the strides do not allow a view
   Attributes attributes() const override { return {{"shape", to_list(shape_)}}; }
+  static Made make(const Given& g);
 
  private:
   Shape shape_;
@@ -24,6 +25,7 @@ class Permute final : public Primitive<OpKind::Permute> {
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"dims", dims_}}; }
+  static Made make(const Given& g);
 
  private:
   std::vector<int64_t> dims_;
@@ -36,6 +38,7 @@ class Broadcast final : public Primitive<OpKind::Broadcast> {
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"shape", to_list(shape_)}}; }
+  static Made make(const Given& g);
 
  private:
   Shape shape_;
@@ -51,6 +54,7 @@ class Slice final : public Primitive<OpKind::Slice> {
   Attributes attributes() const override {
     return {{"dim", int64_t{dim_}}, {"start", start_}, {"count", count_}, {"step", step_}};
   }
+  static Made make(const Given& g);
 
  private:
   int dim_;
@@ -67,6 +71,7 @@ class SlicePut final : public Primitive<OpKind::SlicePut> {
   Attributes attributes() const override {
     return {{"shape", to_list(shape_)}, {"dim", int64_t{dim_}}, {"start", start_}, {"step", step_}};
   }
+  static Made make(const Given& g);
 
  private:
   Shape shape_;
@@ -81,6 +86,7 @@ class Concat final : public Primitive<OpKind::Concat> {
   Grads vjp(TensorSpan in, TensorSpan out, TensorSpan grads) const override;
   void eval(Execution&) const override;
   Attributes attributes() const override { return {{"dim", int64_t{dim_}}}; }
+  static Made make(const Given& g);
 
  private:
   int dim_;
@@ -91,6 +97,7 @@ class Contiguous final : public Primitive<OpKind::Contiguous> {
   Types infer(std::span<const Type> in) const override { return {in[0]}; }
   Grads vjp(TensorSpan, TensorSpan, TensorSpan grads) const override { return {grads[0]}; }
   void eval(Execution&) const override;
+  static Made make(const Given& g);
 };
 
 // The iteration space of a copy: adjacent dimensions merged where every operand allows it.

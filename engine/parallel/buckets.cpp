@@ -132,8 +132,8 @@ std::vector<BucketRef> make_buckets(comm::Communicator& communicator, const std:
   std::vector<BucketRef> buckets;
   int64_t filled = 0;
   for (const Type& t : types) {
-    if (t.dtype != types[0].dtype) fail("buckets", "tensors of one dtype are needed, got ", t, " after ", types[0]);
-    if (buckets.empty() || (filled > 0 && filled + t.bytes() > bucket_bytes)) {
+    bool other = !buckets.empty() && buckets.back()->dtype != t.dtype;
+    if (buckets.empty() || other || (filled > 0 && filled + t.bytes() > bucket_bytes)) {
       buckets.push_back(std::make_shared<Bucket>());
       buckets.back()->communicator = &communicator;
       buckets.back()->dtype = t.dtype;

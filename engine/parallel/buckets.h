@@ -32,7 +32,8 @@ struct Bucket {
 };
 using BucketRef = std::shared_ptr<Bucket>;  // collectives under way outlive who made the buckets
 
-// Cuts `types` into buckets of about `bucket_bytes`, in their order, each with `regions` copies, zeroed. One dtype.
+// Cuts `types` into buckets of about `bucket_bytes` and of one dtype, in their order, each with `regions` copies,
+// zeroed.
 std::vector<BucketRef> make_buckets(comm::Communicator& communicator, const std::vector<Type>& types,
                                     int64_t bucket_bytes, int regions, const std::function<void(bool)>& on_wait);
 

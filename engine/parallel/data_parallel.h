@@ -18,10 +18,10 @@ class DataParallel {
 
   struct Sums {
     std::vector<Tensor> grads;  // in the order of owned()
-    std::vector<Tensor> scalars;
+    std::vector<Tensor> extras;
   };
   // Appends the sums over all ranks. `grads` are in the order of the parameters; pass all handles by move.
-  virtual Sums reduce(std::vector<Tensor> grads, std::vector<Tensor> scalars) = 0;
+  virtual Sums reduce(std::vector<Tensor> grads, std::vector<Tensor> extras) = 0;
   // Appends what brings the other ranks' updates into the parameters; it is evaluated with them.
   virtual std::vector<Tensor> gather() { return {}; }
   // After the step was evaluated.
@@ -39,7 +39,7 @@ class DataParallel {
 // Parameters in the order in which forward uses them: backward is done with the last ones first. They must outlive it.
 struct DataParallelOptions {
   std::vector<nn::NamedParameter> parameters;
-  int scalars = 0;                    // how many float32 scalars travel beside the gradients
+  std::vector<Type> extras;           // of what travels beside the gradients: the loss, statistics
   int64_t bucket_bytes = 1 << 20;     // on one host the reduction of a bucket costs about its memory traffic
   std::function<void(bool)> on_wait;  // true when this rank begins to wait for its peers, false when it goes on
 };

@@ -9,16 +9,16 @@ class Replicated final : public DataParallel {
   Replicated(comm::Communicator& communicator, DataParallelOptions o)
       : o_(std::move(o)), first_(communicator.rank() == 0) {
     if (communicator.size() == 1) return;
-    std::vector<Type> types(o_.scalars, Type{DType::f32, {}});
+    std::vector<Type> types = o_.extras;
     for (size_t i = o_.parameters.size(); i-- > 0;) types.push_back(o_.parameters[i].parameter->type());
     buckets_ = make_buckets(communicator, types, o_.bucket_bytes, 1, o_.on_wait);
   }
 
   std::vector<nn::NamedParameter> owned() override { return o_.parameters; }
 
-  Sums reduce(std::vector<Tensor> grads, std::vector<Tensor> scalars) override {
-    if (buckets_.empty()) return {std::move(grads), std::move(scalars)};
-    std::vector<Tensor> all = std::move(scalars), sums;
+  Sums reduce(std::vector<Tensor> grads, std::vector<Tensor> extras) override {
+    if (buckets_.empty()) return {std::move(grads), std::move(extras)};
+    std::vector<Tensor> all = std::move(extras), sums;
     for (size_t i = grads.size(); i-- > 0;) all.push_back(std::move(grads[i]));
     auto next = all.begin();
     for (const BucketRef& b : buckets_) {
@@ -28,8 +28,9 @@ class Replicated final : public DataParallel {
       next = end;
     }
     Sums out;
-    for (int i = 0; i < o_.scalars; ++i) out.scalars.push_back(sums[i] * 1.0);  // out of the bucket's memory
-    out.grads.assign(sums.rbegin(), sums.rend() - o_.scalars);
+    auto count = static_cast<std::ptrdiff_t>(o_.extras.size());
+    for (std::ptrdiff_t i = 0; i < count; ++i) out.extras.push_back(sums[i] * 1.0);  // out of the bucket's memory
+    out.grads.assign(sums.rbegin(), sums.rend() - count);
     return out;
   }
 

@@ -26,8 +26,7 @@ class Zero1 final : public DataParallel {
     std::vector<Type> types;
     for (size_t i = o_.parameters.size(); i-- > 0;) types.push_back(o_.parameters[i].parameter->type());
     buckets_ = make_buckets(communicator, types, o_.bucket_bytes, 2, o_.on_wait);
-    std::vector<Type> scalars(o_.scalars, Type{DType::f32, {}});
-    scalars_ = make_buckets(communicator, scalars, o_.bucket_bytes, 1, o_.on_wait);
+    extras_ = make_buckets(communicator, o_.extras, o_.bucket_bytes, 1, o_.on_wait);
     shards_.resize(buckets_.size());
     std::vector<Tensor> values;
     for (auto& p : o_.parameters) values.push_back(contiguous(p.parameter->detach()));
@@ -40,11 +39,15 @@ class Zero1 final : public DataParallel {
     return out;
   }
 
-  Sums reduce(std::vector<Tensor> grads, std::vector<Tensor> scalars) override {
+  Sums reduce(std::vector<Tensor> grads, std::vector<Tensor> extras) override {
     Sums out;
-    if (!scalars_.empty())
-      for (Tensor& t : all_reduce(scalars_[0], 0, std::move(scalars))) out.scalars.push_back(t * 1.0);
-    size_t next = grads.size();
+    size_t next = 0;
+    for (const BucketRef& b : extras_) {
+      std::vector<Tensor> in;
+      for (size_t i = 0; i < b->types.size(); ++i) in.push_back(std::move(extras[next++]));
+      for (Tensor& t : all_reduce(b, 0, std::move(in))) out.extras.push_back(t * 1.0);
+    }
+    next = grads.size();
     for (const BucketRef& b : buckets_) {
       std::vector<Tensor> in;
       for (size_t i = 0; i < b->types.size(); ++i) in.push_back(std::move(grads[--next]));
@@ -129,9 +132,9 @@ class Zero1 final : public DataParallel {
 
   comm::Communicator& comm_;
   DataParallelOptions o_;
-  std::vector<BucketRef> buckets_, scalars_;  // parameters last first
-  std::vector<Tensor> shards_;                // of the parameters, a bucket each
-  int current_ = 0;                           // the region that holds the parameters
+  std::vector<BucketRef> buckets_, extras_;  // parameters last first
+  std::vector<Tensor> shards_;               // of the parameters, a bucket each
+  int current_ = 0;                          // the region that holds the parameters
 };
 
 }  // namespace

@@ -1,13 +1,17 @@
 #include <algorithm>
+#include <cmath>
 
 #include "engine/train/run.h"
 
 namespace ds::train {
 namespace {
 
-// Samples of a chunk, of about 500 targets: fixed by the data, so that the sums are the same for every number of ranks,
-// and small enough for the logits of a large vocabulary.
-int64_t chunk_of(const data::Dataset& test) { return std::max<int64_t>(1, 500 / test.target_elements()); }
+// Samples of a chunk, of about 500 targets and at most 16 MB of inputs: fixed by the data, so that the sums are the
+// same for every number of ranks, and small enough for the logits of a large vocabulary.
+int64_t chunk_of(const data::Dataset& test) {
+  auto bytes = std::max<int64_t>(1, test.input_elements() * static_cast<int64_t>(size_of(test.input_dtype())));
+  return std::max<int64_t>(1, std::min(500 / std::max<int64_t>(1, test.target_elements()), (16 << 20) / bytes));
+}
 
 struct ChunkResult {
   double loss, correct;  // sums
@@ -17,14 +21,15 @@ ChunkResult run_chunk(Learner& learner, const data::Dataset& test, int64_t begin
   std::vector<int64_t> indices(end - begin);
   for (int64_t i = begin; i < end; ++i) indices[i - begin] = i;
   auto n = static_cast<int64_t>(indices.size());
-  std::vector<int64_t> targets(n * test.target_elements());
+  std::vector<char> targets(n * test.target_elements() * size_of(test.target_dtype()));
   std::vector<char> inputs(n * test.input_elements() * size_of(test.input_dtype()));
   test.read(indices, inputs.data(), targets.data());
-  Tensor target = target_tensor(test, targets.data(), n);
-  Tensor logits = learner.logits(input_tensor(test, inputs.data(), n));
-  Tensor results[] = {cross_entropy(logits, target, Reduction::sum), sum(equal(argmax(logits, -1), target))};
+  models::Assessment a = learner.model().assess(input_tensor(test, inputs.data(), n),
+                                                target_tensor(test, targets.data(), n), {learner.seed(), -1, begin});
+  std::vector<Tensor> results{a.loss};
+  if (a.correct) results.push_back(a.correct);
   eval(results);
-  return {results[0].item<float>(), static_cast<double>(results[1].item<int64_t>())};
+  return {results[0].item<float>(), a.correct ? static_cast<double>(a.correct.item<int64_t>()) : NAN};
 }
 
 }  // namespace

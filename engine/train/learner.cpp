@@ -28,17 +28,38 @@ Tensor wrap(const void* data, DType t, std::span<const int64_t> sample, int64_t 
   return Tensor::wrap(make_ref<Storage>(Device{}, const_cast<void*>(data), bytes, nullptr), 0, t, shape);
 }
 
-// The loss and the wish to stop travel beside the gradients.
-constexpr int kScalars = 2;
+// The loss and the wish to stop travel beside the gradients, before the statistics.
+constexpr size_t kScalars = 2;
+
+// Statistics are averaged over the shards; whole numbers, as of batches seen, come out the same in each.
+bool is_averaged(DType t) { return is_floating(t); }
+DType wide(DType t) { return size_of(t) == 2 ? DType::f32 : t; }  // what they are summed in
 
 std::unique_ptr<parallel::DataParallel> make_parallel(const TrainConfig& c, std::vector<nn::NamedParameter> parameters,
+                                                      const std::vector<nn::NamedParameter>& changing,
                                                       comm::Communicator& communicator, TrainStatus& status) {
   parallel::DataParallelOptions o;
   o.parameters = std::move(parameters);
-  o.scalars = kScalars;
+  o.extras.assign(kScalars, Type{DType::f32, {}});
+  for (auto& b : changing)
+    if (Type t = b.parameter->type(); is_averaged(t.dtype)) o.extras.push_back({wide(t.dtype), t.shape});
   o.on_wait = [&status](bool begins) { status.phase = begins ? Phase::collective : Phase::computing; };
   bool sharded = communicator.size() > 1 && c.zero >= 1;
   return sharded ? parallel::zero1(communicator, std::move(o)) : parallel::replicated(communicator, std::move(o));
+}
+
+std::vector<nn::NamedParameter> buffers_of(models::Model& model, bool only_changing) {
+  std::vector<nn::NamedParameter> out;
+  for (auto& b : model.buffers())
+    if (b.changes || !only_changing) out.push_back({b.name, b.tensor});
+  return out;
+}
+
+std::unique_ptr<models::Model> make_model(const TrainConfig& c, std::optional<models::GraphFile> graph,
+                                          const data::Dataset& d) {
+  if (!graph) return models::make_model(spec_of(c, d), c.seed);
+  return models::make_graph_model(std::move(*graph), {d.input_dtype(), Shape{d.input_shape()}},
+                                  {d.target_dtype(), Shape{d.target_shape()}});
 }
 
 int local_shards(const TrainConfig& c) {
@@ -56,29 +77,33 @@ Tensor input_tensor(const data::Dataset& d, const void* inputs, int64_t samples)
   return wrap(inputs, d.input_dtype(), d.input_shape(), samples);
 }
 
-Tensor target_tensor(const data::Dataset& d, const int64_t* targets, int64_t samples) {
-  return wrap(targets, DType::i64, std::vector<int64_t>{}, samples * d.target_elements());
+Tensor target_tensor(const data::Dataset& d, const void* targets, int64_t samples) {
+  return wrap(targets, d.target_dtype(), d.target_shape(), samples);
 }
 
-Learner::Learner(const TrainConfig& config, const data::Dataset& dataset, comm::Communicator& communicator,
-                 TrainStatus& status)
+Learner::Learner(const TrainConfig& config, std::optional<models::GraphFile> graph, const data::Dataset& dataset,
+                 comm::Communicator& communicator, TrainStatus& status)
     : config_(config),
       dataset_(dataset),
       shards_(local_shards(config)),
-      model_(models::make_model(spec_of(config, dataset), config.seed)),
+      model_(make_model(config, std::move(graph), dataset)),
       parameters_(model_->named_parameters()),
-      parallel_(make_parallel(config, parameters_, communicator, status)),
+      buffers_(buffers_of(*model_, false)),
+      changing_(buffers_of(*model_, true)),
+      parallel_(make_parallel(config, parameters_, changing_, communicator, status)),
       optimizer_(make_optimizer(config.optimizer, parallel_->owned())) {
+  if (parameters_.empty()) fail("model", "nothing in it is trained");
   eval(optimizer_->values());
   parallel_->settle();
 }
 
-Learner::Local Learner::forward_backward(const Tensor& x, const Tensor& target) {
-  double scale = 1.0 / static_cast<double>(config_.batch_size * dataset_.target_elements());
-  Tensor loss = cross_entropy((*model_)(x), target, Reduction::sum) * scale;
+Learner::Local Learner::forward_backward(const Tensor& x, const Tensor& target, const models::Draw& draw) {
+  models::Forward f = model_->train(x, target, config_.batch_size, draw);
+  for (Tensor& b : f.buffers) b = is_averaged(b.dtype()) ? cast(b, wide(b.dtype())) : b;
   std::vector<Tensor> p;
   for (auto& named : parameters_) p.push_back(*named.parameter);
-  return {loss, grad(loss, p)};
+  std::vector<Tensor> grads = grad(f.loss, p);
+  return {std::move(f.loss), std::move(grads), std::move(f.buffers)};
 }
 
 // Shards are contiguous parts of the batch; their sums are taken in one binary tree, of which this rank's part is a
@@ -87,16 +112,17 @@ Learner::Local Learner::local_batch(const data::Batch& batch) {
   auto samples = static_cast<int64_t>(batch.indices.size()), rows = samples / shards_;
   Tensor x = input_tensor(dataset_, batch.inputs, samples), target = target_tensor(dataset_, batch.targets, samples);
   std::vector<Local> tree;
-  int64_t targets = rows * dataset_.target_elements();
-  for (int s = 0; s < shards_; ++s)
-    tree.push_back(
-        forward_backward(slice(x, 0, s * rows, (s + 1) * rows), slice(target, 0, s * targets, (s + 1) * targets)));
+  for (int64_t s = 0; s < shards_; ++s)
+    tree.push_back(forward_backward(slice(x, 0, s * rows, (s + 1) * rows), slice(target, 0, s * rows, (s + 1) * rows),
+                                    {config_.seed, batch.step, int64_t{config_.rank} * shards_ + s}));
   while (tree.size() > 1) {
     std::vector<Local> above;
     for (size_t i = 0; i + 1 < tree.size(); i += 2) {
       Local sum = std::move(tree[i]);
       sum.loss = sum.loss + tree[i + 1].loss;
       for (size_t k = 0; k < sum.grads.size(); ++k) sum.grads[k] = sum.grads[k] + tree[i + 1].grads[k];
+      for (size_t k = 0; k < sum.buffers.size(); ++k)
+        if (is_averaged(sum.buffers[k].dtype())) sum.buffers[k] = sum.buffers[k] + tree[i + 1].buffers[k];
       above.push_back(std::move(sum));
     }
     tree = std::move(above);
@@ -106,30 +132,45 @@ Learner::Local Learner::local_batch(const data::Batch& batch) {
 
 StepResult Learner::step(const data::Batch& batch, double lr, bool stop) {
   held_.clear();
-  std::vector<Tensor> results;
+  std::vector<Tensor> results, buffers;
   {
     Local local = local_batch(batch);
-    std::vector<Tensor> scalars{std::move(local.loss), Tensor::from<float>({stop ? 1.0f : 0.0f}, {})};
-    auto sums = parallel_->reduce(std::move(local.grads), std::move(scalars));
+    buffers = std::move(local.buffers);
+    std::vector<Tensor> extras{std::move(local.loss), Tensor::from<float>({stop ? 1.0f : 0.0f}, {})};
+    for (Tensor& b : buffers)
+      if (is_averaged(b.dtype())) extras.push_back(std::move(b));
+    auto sums = parallel_->reduce(std::move(local.grads), std::move(extras));
     optimizer_->step(sums.grads, lr);
-    results = std::move(sums.scalars);
+    results.assign(sums.extras.begin(), sums.extras.begin() + kScalars);
+    average(std::span(sums.extras).subspan(kScalars), buffers);
   }
   for (const Tensor& t : parallel_->gather()) results.push_back(t);
   for (const Tensor& t : optimizer_->values()) results.push_back(t);
+  for (const Tensor& t : buffers) results.push_back(t);
   eval(results);
   parallel_->settle();
+  for (size_t i = 0; i < buffers.size(); ++i) *changing_[i].parameter = buffers[i].detach();
   return {results[0].item<float>(), results[1].item<float>() > 0};
 }
 
-Tensor Learner::logits(const Tensor& x) {
+// The sums over all shards become new values, in the places of `buffers` that were taken for them.
+void Learner::average(std::span<const Tensor> sums, std::vector<Tensor>& buffers) const {
   NoGrad no_grad;
-  return (*model_)(x);
+  auto shards = static_cast<double>(int64_t{shards_} * config_.ranks);
+  size_t next = 0;
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    DType t = changing_[i].parameter->dtype();
+    if (!is_averaged(t)) continue;
+    const Tensor& sum = sums[next++];
+    buffers[i] = cast(shards == 1 ? sum : sum * (1 / shards), t);
+  }
 }
 
 std::vector<io::TensorView> Learner::state() {
   std::vector<std::string> names;
   held_.clear();
-  for (auto& p : parameters_) names.push_back("model." + p.name), held_.push_back(*p.parameter);
+  for (auto* part : {&parameters_, &buffers_})
+    for (auto& p : *part) names.push_back("model." + p.name), held_.push_back(*p.parameter);
   for (auto& s : optimizer_->states()) {
     for (auto& p : parameters_) names.push_back("optimizer." + s.name + "." + p.name);
     for (Tensor& t : parallel_->whole(*s.tensors)) held_.push_back(std::move(t));
@@ -143,10 +184,11 @@ std::vector<io::TensorView> Learner::state() {
   return out;
 }
 
-// One tensor a parameter, over the checkpoint's own memory.
-std::vector<Tensor> Learner::read(const io::Checkpoint& checkpoint, const std::string& prefix) const {
+// One tensor for each, over the checkpoint's own memory.
+std::vector<Tensor> Learner::read(const io::Checkpoint& checkpoint, const std::string& prefix,
+                                  const std::vector<nn::NamedParameter>& of) const {
   std::vector<Tensor> out;
-  for (auto& p : parameters_) {
+  for (auto& p : of) {
     const io::TensorView& v = checkpoint.tensor(prefix + p.name);
     Shape shape{std::span<const int64_t>(v.shape)};
     if (Type type = p.parameter->type(); v.dtype != type.dtype || !(shape == type.shape))
@@ -158,9 +200,16 @@ std::vector<Tensor> Learner::read(const io::Checkpoint& checkpoint, const std::s
 }
 
 void Learner::restore(const io::Checkpoint& checkpoint) {
-  std::vector<Tensor> parameters = read(checkpoint, "model.");
-  for (auto& s : optimizer_->states()) *s.tensors = parallel_->own(read(checkpoint, "optimizer." + s.name + "."));
+  std::vector<Tensor> parameters = read(checkpoint, "model.", parameters_),
+                      buffers = read(checkpoint, "model.", buffers_);
+  for (auto& s : optimizer_->states())
+    *s.tensors = parallel_->own(read(checkpoint, "optimizer." + s.name + ".", parameters_));
   parallel_->load(parameters);
+  for (size_t i = 0; i < buffers.size(); ++i) {  // out of the checkpoint's memory
+    auto own = make_ref<Storage>(Device{}, static_cast<size_t>(buffers[i].type().bytes()));
+    backend(Device{}).from_host(own->data(), buffers[i].data(), own->bytes());
+    *buffers_[i].parameter = Tensor::wrap(std::move(own), 0, buffers[i].dtype(), buffers[i].shape());
+  }
   optimizer_->set_steps(checkpoint.state().optimizer_step);
 }
 

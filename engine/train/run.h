@@ -7,7 +7,7 @@
 
 #include "engine/data/loader.h"
 #include "engine/io/checkpoint_writer.h"
-#include "engine/models/model.h"
+#include "engine/models/graph_file.h"
 #include "engine/optim/optimizer.h"
 #include "engine/parallel/data_parallel.h"
 #include "engine/train/trainer.h"
@@ -22,32 +22,37 @@ struct StepResult {
 // Model, optimizer and the step that moves them: the same trace every step, so planned once.
 class Learner {
  public:
-  Learner(const TrainConfig& config, const data::Dataset& dataset, comm::Communicator& communicator,
-          TrainStatus& status);
+  // `graph`: the traced model to train; empty: the built-in one that the config names.
+  Learner(const TrainConfig& config, std::optional<models::GraphFile> graph, const data::Dataset& dataset,
+          comm::Communicator& communicator, TrainStatus& status);
   // Forward, backward, reduction and update of one global batch, of which this rank sees `batch`.
   StepResult step(const data::Batch& batch, double lr, bool stop);
-  Tensor logits(const Tensor& x);
-  // Parameters and optimizer states by name, as checkpoints hold them, valid until the next step. Collective; rank 0
-  // gets them, the others nothing.
+  models::Model& model() { return *model_; }
+  uint64_t seed() const { return config_.seed; }
+  // Parameters, buffers and optimizer states by name, as checkpoints hold them, valid until the next step. Collective;
+  // rank 0 gets them, the others nothing.
   std::vector<io::TensorView> state();
   void restore(const io::Checkpoint& checkpoint);  // throws Error naming a tensor that is missing or of another type
   optim::Optimizer& optimizer() { return *optimizer_; }
-  const data::Dataset& dataset() const { return dataset_; }
 
  private:
-  struct Local {  // of one shard
+  struct Local {  // of one shard, or the sum of several
     Tensor loss;
     std::vector<Tensor> grads;
+    std::vector<Tensor> buffers;  // new values of changing_
   };
-  Local forward_backward(const Tensor& x, const Tensor& target);
+  Local forward_backward(const Tensor& x, const Tensor& target, const models::Draw& draw);
   Local local_batch(const data::Batch& batch);
-  std::vector<Tensor> read(const io::Checkpoint& checkpoint, const std::string& prefix) const;
+  void average(std::span<const Tensor> sums, std::vector<Tensor>& buffers) const;
+  std::vector<Tensor> read(const io::Checkpoint& checkpoint, const std::string& prefix,
+                           const std::vector<nn::NamedParameter>& of) const;
 
   const TrainConfig& config_;
   const data::Dataset& dataset_;
   int shards_;  // of this rank
   std::unique_ptr<models::Model> model_;
-  std::vector<nn::NamedParameter> parameters_;
+  std::vector<nn::NamedParameter> parameters_, buffers_;
+  std::vector<nn::NamedParameter> changing_;  // of buffers_, those that training changes
   std::unique_ptr<parallel::DataParallel> parallel_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::vector<Tensor> held_;  // what state() shows
@@ -55,10 +60,10 @@ class Learner {
 
 // Inputs and targets of a batch as tensors over its memory.
 Tensor input_tensor(const data::Dataset& dataset, const void* inputs, int64_t samples);
-Tensor target_tensor(const data::Dataset& dataset, const int64_t* targets, int64_t samples);
+Tensor target_tensor(const data::Dataset& dataset, const void* targets, int64_t samples);
 
 struct Evaluation {
-  double loss, accuracy;
+  double loss, accuracy;  // accuracy is NaN where targets are no classes
 };
 // Over the whole test set, each rank its part; the result does not depend on the number of ranks.
 Evaluation evaluate(Learner& learner, const data::Dataset& test, comm::Communicator& communicator, TrainStatus& status);

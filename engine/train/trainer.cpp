@@ -20,13 +20,24 @@ double unix_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::unique_ptr<data::Dataset> open(const TrainConfig& c, data::Split split) {
+using Traced = std::optional<models::GraphFile>;
+
+Traced read_graph(const TrainConfig& c) {
+  if (c.model.graph.empty()) return {};
+  try {
+    return models::read_graph(c.model.graph);
+  } catch (const Error& e) {
+    throw UserError(e.what());
+  }
+}
+
+std::unique_ptr<data::Dataset> open(const TrainConfig& c, const Traced& graph, data::Split split) {
   data::DatasetOptions o;
   o.path = c.data.path;
   o.split = split;
   o.limit = split == data::Split::train ? c.data.limit : 0;
-  o.context = c.model.context;
-  o.vocab = c.model.vocab;
+  o.context = !graph ? c.model.context : graph->input.shape.rank() > 0 ? graph->input.shape[0] : 0;
+  o.vocab = graph ? 0 : c.model.vocab;
   o.cache = data::default_cache_folder();
   try {
     return data::open_dataset(c.data.dataset, o);
@@ -36,9 +47,10 @@ std::unique_ptr<data::Dataset> open(const TrainConfig& c, data::Split split) {
 }
 
 // A tensor engine's Error here comes from the job file: a model that does not fit its data.
-Learner make_learner(const TrainConfig& c, const data::Dataset& d, comm::Communicator& comm, TrainStatus& status) {
+Learner make_learner(const TrainConfig& c, Traced graph, const data::Dataset& d, comm::Communicator& comm,
+                     TrainStatus& status) {
   try {
-    return Learner(c, d, comm, status);
+    return Learner(c, std::move(graph), d, comm, status);
   } catch (const Error& e) {
     throw UserError(e.what());
   }
@@ -51,10 +63,11 @@ class Loop {
         comm_(comm),
         listener_(listener),
         status_(listener.status()),
-        train_(open(config, data::Split::train)),
-        test_(open(config, data::Split::test)),
+        graph_(read_graph(config)),
+        train_(open(config, graph_, data::Split::train)),
+        test_(open(config, graph_, data::Split::test)),
         sampler_(make_sampler()),
-        learner_(make_learner(config, *train_, comm, status_)) {
+        learner_(make_learner(config, std::move(graph_), *train_, comm, status_)) {
     total_steps_ = config.epochs * sampler_.steps_per_epoch();
     if (config.max_steps > 0) total_steps_ = std::min(total_steps_, config.max_steps);
     schedule_ = {config.schedule.name == "cosine" ? optim::Schedule::Kind::cosine : optim::Schedule::Kind::constant,
@@ -67,6 +80,8 @@ class Loop {
   TrainEnd run() {
     resume();
     listener_.on_start(step_, total_steps_);
+    if (test_->size() == 0 && config_.rank == 0)
+      listener_.on_warning("the data has no test set: there will be no evaluation");
     data::Loader loader(*train_, sampler_, config_.rank, config_.ranks, step_);
     while (step_ < total_steps_) {
       bool stop = train_step(loader);
@@ -158,7 +173,7 @@ class Loop {
     status_.phase = Phase::computing;
     double lr = schedule_.at(step_);
     const data::Batch& batch = loader.next();
-    StepResult result = learner_.step(batch, lr, listener_.stop_requested());
+    StepResult result = learn(batch, lr);
     ++step_;
     double seconds = seconds_since(start);
     train_seconds_ += seconds;
@@ -173,6 +188,15 @@ class Loop {
     }
     check_finite("the loss", result.loss);
     return result.stop;
+  }
+
+  // An index outside of its range, as of a class that there is not, comes from the data and would come back.
+  StepResult learn(const data::Batch& batch, double lr) {
+    try {
+      return learner_.step(batch, lr, listener_.stop_requested());
+    } catch (const IndexError& e) {
+      throw UserError(e.what());
+    }
   }
 
   void publish(const data::Batch& batch, double seconds) {
@@ -193,6 +217,7 @@ class Loop {
 
   // Also where what the last update broke is seen, before a checkpoint of it is written.
   void record_evaluation() {
+    if (test_->size() == 0) return;
     Evaluation e = evaluate(learner_, *test_, comm_, status_);
     check_finite("the loss over the test set", e.loss);
     if (config_.rank != 0) return;
@@ -239,6 +264,7 @@ class Loop {
   comm::Communicator& comm_;
   TrainListener& listener_;
   TrainStatus& status_;
+  Traced graph_;  // until the learner has it
   std::unique_ptr<data::Dataset> train_, test_;
   data::Sampler sampler_;
   Learner learner_;

@@ -21,8 +21,8 @@ struct ModelConfig {
 };
 
 struct DataConfig {
-  std::string dataset;  // fashion_mnist | tokens
-  std::string path;     // folder of the IDX files, or the token file; empty: where the dataset's Debian package puts it
+  std::string dataset;  // fashion_mnist | tokens | tensors
+  std::string path;     // folder of the IDX files, or the file; empty: where the dataset's Debian package puts it
   int64_t limit = 0;    // only the first N training samples; 0: all
 };
 
@@ -72,7 +72,7 @@ struct StepRecord {
   double time = 0;                // Unix seconds
   double loss = 0;                // mean over the global batch, or over the test set
   double samples_per_second = 0;  // train: of the whole job
-  double accuracy = 0;            // eval
+  double accuracy = 0;            // eval; NaN where targets are no classes
   uint64_t sample_hash = 0;       // train: sum of a hash of each sample's index, over the global batch
   int64_t samples = 0;            // train: in the global batch
   double step_seconds = 0;        // train

@@ -121,21 +121,25 @@ std::shared_ptr<nb::callable> shared_callback(nb::callable f) {
           }};
 }
 
-std::vector<Tensor> custom(std::vector<Tensor> outputs, std::vector<Tensor> inputs, nb::callable vjp) {
+std::vector<Tensor> custom(std::vector<Tensor> outputs, std::vector<Tensor> inputs, nb::callable vjp,
+                           std::string name) {
   auto callback = shared_callback(std::move(vjp));
   size_t count = inputs.size();
-  return custom_gradient(std::move(outputs), std::move(inputs), [callback, count](std::span<const Tensor> grads) {
-    nb::gil_scoped_acquire gil;
-    nb::list args;
-    for (const Tensor& g : grads) args.append(g ? nb::steal(wrap(g)) : nb::none());
-    nb::object out = (*callback)(*nb::tuple(args));
-    if (!nb::isinstance<nb::tuple>(out) && !nb::isinstance<nb::list>(out)) out = nb::make_tuple(out);
-    if (nb::len(out) != count)
-      fail("backward", "the function gave ", nb::len(out), " gradients for ", count, " inputs");
-    std::vector<Tensor> result;
-    for (nb::handle g : out) result.push_back(g.is_none() ? Tensor() : unwrap(g.ptr()));
-    return result;
-  });
+  return custom_gradient(
+      std::move(outputs), std::move(inputs),
+      [callback, count](std::span<const Tensor> grads) {
+        nb::gil_scoped_acquire gil;
+        nb::list args;
+        for (const Tensor& g : grads) args.append(g ? nb::steal(wrap(g)) : nb::none());
+        nb::object out = (*callback)(*nb::tuple(args));
+        if (!nb::isinstance<nb::tuple>(out) && !nb::isinstance<nb::list>(out)) out = nb::make_tuple(out);
+        if (nb::len(out) != count)
+          fail("backward", "the function gave ", nb::len(out), " gradients for ", count, " inputs");
+        std::vector<Tensor> result;
+        for (nb::handle g : out) result.push_back(g.is_none() ? Tensor() : unwrap(g.ptr()));
+        return result;
+      },
+      std::move(name));
 }
 
 }  // namespace
@@ -186,7 +190,7 @@ void bind_autograd(nb::module_& m) {
   m.def("backward", backward, nb::arg("self"), nb::arg("gradient").none(), nb::arg("retain_graph"),
         nb::arg("create_graph"), nb::arg("inputs").none());
   m.def("grad", grad_of);
-  m.def("custom", custom);
+  m.def("custom", custom, nb::arg("outputs"), nb::arg("inputs"), nb::arg("vjp"), nb::arg("name") = "custom_gradient");
   m.def("leaves", leaves, "The leaves that require a gradient and that the outputs depend on.");
   m.def(
       "node_id", [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.node()); },

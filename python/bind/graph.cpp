@@ -1,7 +1,9 @@
 #include "python/bind/graph.h"
 
+#include <algorithm>
 #include <unordered_map>
 
+#include "engine/lazy/executor.h"
 #include "engine/lazy/node.h"
 #include "python/bind/types.h"
 
@@ -52,17 +54,25 @@ class Walk {
     return n.evaluated && n.inputs.empty() && n.op->info().category != Category::constant;
   }
 
+  // Inputs would have gradients, but none passes.
+  static bool stops(const Node& n) {
+    auto passes = [](const Tensor& t) { return t.requires_grad(); };
+    auto inexact = [](const Node::Output& o) { return is_inexact(o.type.dtype); };
+    return !n.requires_grad && std::any_of(n.inputs.begin(), n.inputs.end(), passes) &&
+           std::any_of(n.outputs.begin(), n.outputs.end(), inexact);
+  }
+
   nb::tuple describe(const Ref<Node>& n) const {
     auto found = known_.find(n.get());
-    if (found != known_.end()) return nb::make_tuple("", found->second, types_of(*n), nb::none());
+    if (found != known_.end()) return nb::make_tuple("", found->second, types_of(*n), nb::none(), false);
     if (is_leaf(*n)) {
       nb::list values;
       for (size_t i = 0; i < n->outputs.size(); ++i) values.append(Tensor(n, static_cast<int>(i)));
-      return nb::make_tuple("", -1, types_of(*n), values);
+      return nb::make_tuple("", -1, types_of(*n), values, false);
     }
     nb::list inputs;
     for (const Tensor& i : n->inputs) inputs.append(place(i));
-    return nb::make_tuple(n->op->info().name, inputs, types_of(*n), to_dict(n->op->attributes()));
+    return nb::make_tuple(n->op->info().name, inputs, types_of(*n), to_dict(n->op->attributes()), stops(*n));
   }
 
   std::unordered_map<const Node*, size_t> known_, places_;
@@ -82,7 +92,13 @@ nb::tuple graph(std::vector<Tensor> outputs, std::vector<Tensor> known) {
 void bind_graph(nb::module_& m) {
   m.def("graph", graph, nb::arg("outputs"), nb::arg("known"),
         "(nodes, outputs): each node, after its inputs, is (op, [(node, output), ...], [(dtype, shape), ...], "
-        "attributes); a leaf is ('', its index in `known`, types, None) or ('', -1, types, its values).");
+        "attributes, whether gradients stop there); a leaf is ('', its index in `known`, types, None, False) or "
+        "('', -1, types, its values, False).");
+  m.def(
+      "watch",
+      [](std::optional<std::vector<Tensor>> tensors) { watch(tensors ? std::move(*tensors) : std::vector<Tensor>()); },
+      nb::arg("tensors").none(),
+      "Until it is called again: computing what depends on one of these, on this thread, is an Error.");
 }
 
 }  // namespace ds::py

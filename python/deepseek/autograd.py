@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import _C
+from . import _C, _recorded
 from ._anomaly import detect_anomaly
 from ._random import default_generator
 
@@ -231,7 +231,7 @@ class Function:
                 raise Error(f"[{cls.__name__}] backward gave {len(back)} gradients for {len(args)} arguments")
             return [g for g, need in zip(back, ctx.needs_input_grad) if need]
 
-        made = iter(_C.custom([_C.detach(o) for o in live], wanted, vjp))
+        made = iter(_C.custom([_C.detach(o) for o in live], wanted, vjp, cls.__name__))
         result = tuple(o if d else next(made) for o, d in zip(outs, dead))
         return result[0] if isinstance(out, Tensor) else result
 
@@ -407,7 +407,7 @@ def _joined(results: list[Any], dims: Any) -> Any:
 def checkpoint(function: Callable[..., Any], *args: Any, use_reentrant: Any = None, preserve_rng_state: bool = True, **kwargs: Any) -> Any:
     """function(*args) without keeping what its backward needs: that is computed again then, with the same random
     numbers. Gradients reach the arguments and whatever else (a module's parameters) the function uses."""
-    if not _C.is_grad_enabled():
+    if not _C.is_grad_enabled() or _recorded.active:
         return function(*args, **kwargs)
     state = default_generator.get_state()
     places = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
@@ -434,7 +434,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, use_reentrant: Any = No
         pairs = [(made[k], g) for k, g in zip(live, grads) if g is not None]
         return _C.grad([o for o, _ in pairs], again + around, [g for _, g in pairs], False, False, True)
 
-    made = _C.custom(values, [args[i] for i in places] + around, vjp)
+    made = _C.custom(values, [args[i] for i in places] + around, vjp, "checkpoint")
     result = [*outs]
     for k, o in zip(live, made):
         result[k] = o

@@ -92,7 +92,7 @@ void step(DataParallel& parallel, optim::Optimizer& optimizer, Model& model, int
     for (auto& t : model.tensors) grads.push_back(sin(t) * (rank + 1.0) + t);
     auto sums = parallel.reduce(std::move(grads), {scalar(rank + 1.0)});
     optimizer.step(sums.grads, lr);
-    results = std::move(sums.scalars);
+    results = std::move(sums.extras);
   }
   for (auto& t : parallel.gather()) results.push_back(t);
   for (auto& t : optimizer.values()) results.push_back(t);
@@ -103,7 +103,7 @@ void step(DataParallel& parallel, optim::Optimizer& optimizer, Model& model, int
 std::vector<std::vector<float>> train(comm::Communicator& c, bool sharded, bool adam, int64_t bucket_bytes) {
   Model model(13);
   DataParallelOptions o;
-  o.parameters = model.parameters, o.scalars = 1, o.bucket_bytes = bucket_bytes;
+  o.parameters = model.parameters, o.extras = {Type{DType::f32, {}}}, o.bucket_bytes = bucket_bytes;
   auto make = [&] { return sharded ? zero1(c, o) : replicated(c, o); };
   auto parallel = make();
   auto optimizer = [&](DataParallel& p) { return adam ? optim::adamw(p.owned()) : optim::sgd(p.owned(), {0.9, 0.01}); };

@@ -61,7 +61,7 @@ def embedding(
         ones = _C.full((index.numel(),), 1.0, weight.dtype, weight.device)
         counts = _C.scatter_add(_C.full((weight.shape[0],), 0.0, weight.dtype, weight.device), 0, _C.flatten(index, 0), ones)
         scale = _C.unsqueeze(_C.take(counts, index, 0), -1)
-        out = _C.custom([_C.detach(out)], [out], lambda g: g / scale)[0]
+        out = _C.custom([_C.detach(out)], [out], lambda g: g / scale, "embedding(scale_grad_by_freq=True)")[0]
     return out
 
 

@@ -315,7 +315,7 @@ def ctc_loss(
     logp = _C.unsqueeze(log_probs, 1) if single else log_probs
     if logp.requires_grad:  # as PyTorch has it: the gradient is that of a loss which normalises by softmax itself
         known = _C.detach(logp)
-        logp = _C.custom([known], [logp], lambda g: g - _C.exp(known) * _C.sum(g, [-1], True))[0]
+        logp = _C.custom([known], [logp], lambda g: g - _C.exp(known) * _C.sum(g, [-1], True), "ctc_loss")[0]
     steps, batch, _ = logp.shape
     lengths_in = np.asarray(_ints(input_lengths)).reshape(batch)
     lengths = np.asarray(_ints(target_lengths)).reshape(batch)

@@ -311,7 +311,7 @@ def _max_unpool(n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride
     hits = _C.scatter_add(zeros, 2, where, _C.full(flat.shape, 1.0, x.dtype, x.device))
     y = _C.scatter_add(zeros, 2, where, flat) / _C.maximum(hits, like(x, 1))  # windows that share a maximum agree on it
     if flat.requires_grad:
-        y = _C.custom([_C.detach(y)], [flat], lambda g: _C.gather(g, 2, where))[0]
+        y = _C.custom([_C.detach(y)], [flat], lambda g: _C.gather(g, 2, where), "max_unpool")[0]
     y = _C.reshape(y, [b, c, *size])
     return _C.squeeze(y, 0) if single else y
 

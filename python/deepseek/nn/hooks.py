@@ -81,7 +81,7 @@ def _passed_through(tensors: list[Tensor], backward: Callable[..., Any]) -> dict
     tracked = [t for t in tensors if t.requires_grad]
     if not tracked:
         return {}
-    new = _C.custom([_C.detach(t) for t in tracked], tracked, backward)
+    new = _C.custom([_C.detach(t) for t in tracked], tracked, backward, "a backward hook")
     return {id(t): n for t, n in zip(tracked, new)}
 
 

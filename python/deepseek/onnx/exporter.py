@@ -12,9 +12,10 @@ import onnx
 from onnx import helper
 
 from .. import _C
+from .._recorded import Axes, Dim, Recorded, resized
 from ..nn import Module
 from .values import CODES, Tensor, to_numpy, wrap
-from .writing import WRITERS, Dim, Scaled, Step, Writer
+from .writing import WRITERS, Step, Writer
 
 
 def export(
@@ -62,9 +63,6 @@ def export(
     return proto
 
 
-Axes = dict  # {symbol: [(input's position, dimension), ...]}
-
-
 def _axes(names: list[str], args: list[Tensor], given: Any, batch: bool) -> Axes:
     out: Axes = {}
     for key, dims in (given or {}).items():
@@ -78,18 +76,6 @@ def _axes(names: list[str], args: list[Tensor], given: Any, batch: bool) -> Axes
         places = [(i, 0) for i, a in enumerate(args) if a.ndim and (i, 0) not in taken]
         if places:
             out.setdefault("batch", []).extend(places)
-    return out
-
-
-def resized(args: list[Tensor], axes: Axes, sizes: dict[str, int]) -> list[Tensor]:
-    """The arguments with some dimensions of other sizes: what is there, over and over."""
-    out = list(args)
-    for symbol, places in axes.items():
-        for i, d in places:
-            n = out[i].shape[d]
-            if sizes[symbol] != n:
-                index = np.arange(sizes[symbol]) % max(n, 1)
-                out[i] = _C.take(out[i].detach(), _C.from_array(index.astype(np.int64)), d)
     return out
 
 
@@ -111,15 +97,12 @@ class _Export:
             self.known = [*model.named_parameters(), *model.named_buffers()]
         self.base = {s: max(args[p[0][0]].shape[p[0][1]], 2) for s, p in axes.items()}
         self.args = resized(args, axes, self.base)
-        self.nodes, self.outputs = self.trace(self.args)
-        self.others = {s: self.trace(resized(args, axes, {**self.base, s: n + 1}))[0] for s, n in self.base.items()}
-        self.further = {s: self.trace(resized(args, axes, {**self.base, s: n + 2}))[0] for s, n in self.base.items()}
-        for s, nodes in [*self.others.items(), *self.further.items()]:
-            if [n[0] for n in nodes] != [n[0] for n in self.nodes]:
-                raise _C.Error(f"[onnx.export] the model computes something else when {s!r} changes: it cannot be dynamic")
+        self.outputs: list[Any] = []
+        self.recorded = Recorded(lambda sizes: self.trace(resized(args, axes, sizes)), self.base, "onnx.export")
+        self.nodes = self.recorded.nodes
         self.output_names = output_names or [f"output_{i}" if len(self.outputs) > 1 else "output" for i in range(len(self.outputs))]
 
-    def trace(self, args: list[Tensor]) -> tuple[list[Any], list[Any]]:
+    def trace(self, args: list[Tensor]) -> list[Any]:
         before = _C.set_grad_enabled(True)  # so that what is computed meanwhile stays known
         try:
             given = [a.detach().clone() for a in args]
@@ -129,19 +112,21 @@ class _Export:
             outputs = _flat(self.model(*given))
         finally:
             _C.set_grad_enabled(before)
-        return _C.graph(outputs, given + [t for _, t in self.known])
+        nodes, places = _C.graph(outputs, given + [t for _, t in self.known])
+        self.outputs = self.outputs or places
+        return nodes
 
     def proto(self) -> Any:
         writer = Writer(self.opset, {s: (self.names[p[0][0]], p[0][1]) for s, p in self.axes.items()})
         made: dict[tuple[int, int], str] = {}
         read = Counter((n, o) for node in self.nodes if node[0] for n, o in node[1]) + Counter(map(tuple, self.outputs))
         missing: Counter[str] = Counter()
-        for i, (op, inputs, types, rest) in enumerate(self.nodes):
+        for i, (op, inputs, types, rest, _) in enumerate(self.nodes):
             if not op:
                 self._leaf(writer, made, i, inputs, rest)
                 continue
-            step = Step(op, [made.get(tuple(p), "") for p in inputs], [self._type(*p) for p in inputs],
-                        [self._type(i, k) for k in range(len(types))], self._attributes(i), [read[i, k] > 0 for k in range(len(types))])  # fmt: skip
+            step = Step(op, [made.get(tuple(p), "") for p in inputs], [self.recorded.type(*p) for p in inputs],
+                        [self.recorded.type(i, k) for k in range(len(types))], self._attributes(i), [read[i, k] > 0 for k in range(len(types))])  # fmt: skip
             try:
                 out = WRITERS[op](writer, step)
             except (KeyError, NotImplementedError):
@@ -165,55 +150,17 @@ class _Export:
             for k, value in enumerate(values):
                 made[i, k] = writer.constant(to_numpy(value))
 
-    def _type(self, i: int, k: int) -> tuple[Any, list[Dim]]:
-        return self.nodes[i][2][k][0], self._dims(lambda n: list(n[2][k][1]), i)
-
-    def _dims(self, pick: Any, i: int) -> list[Dim]:
-        base = pick(self.nodes[i])
-        others = {s: pick(nodes[i]) for s, nodes in self.others.items()}
-        further = {s: pick(nodes[i]) for s, nodes in self.further.items()}
-        out = []
-        for at, value in enumerate(base):
-            factors = {s: o[at] - value for s, o in others.items() if o[at] != value}
-            constant = value - sum(f * self.base[s] for s, f in factors.items())
-            exact = all(o[at] == value + 2 * factors.get(s, 0) for s, o in further.items())
-            out.append(Dim(constant, tuple(sorted(factors.items())) if exact else (("?", 1),)))
-        return out
-
     def _attributes(self, i: int) -> dict[str, Any]:
-        out = {}
-        for name, value in self.nodes[i][3].items():
-            if isinstance(value, int):
-                out[name] = self._dims(lambda n, name=name: [n[3][name]], i)[0]
-            elif isinstance(value, (list, tuple)):
-                out[name] = self._dims(lambda n, name=name: list(n[3][name]), i)
-            elif isinstance(value, float):
-                out[name] = self._number(value, {s: nodes[i][3][name] for s, nodes in self.others.items()})
-            else:
-                out[name] = value
+        out = self.recorded.attributes(i)
         if self.nodes[i][0] == "slice":
-            out["to_end"] = all(self._reaches_end(nodes, i) for nodes in [self.nodes, *self.others.values()])
+            out["to_end"] = all(self._reaches_end(nodes, i) for nodes in [self.nodes, *(run[0] for run in self.recorded.others.values())])
         return out
 
     @staticmethod
     def _reaches_end(nodes: list[Any], i: int) -> bool:
-        _, inputs, _, a = nodes[i]
+        _, inputs, _, a, _ = nodes[i]
         at, output = inputs[0]
         return a["start"] + a["count"] * a["step"] >= nodes[at][2][output][1][a["dim"]]
-
-    def _number(self, value: float, others: dict[str, float]) -> Any:
-        """A number that may be a multiple of sizes (plus a whole number), or one over that: a mean's divisor."""
-        factors, rest = [], value
-        for symbol, other in others.items():
-            if other == value or (other != other and value != value):
-                continue
-            fit = _fit(self.base[symbol], value, other)
-            if fit is None:
-                raise _C.Error(f"[onnx.export] a number goes from {value} to {other} when {symbol!r} grows by 1: it cannot be dynamic")
-            power, shift = fit
-            factors.append((symbol, power, shift))
-            rest /= float(self.base[symbol] + shift) ** power
-        return Scaled(rest, tuple(factors)) if factors else value
 
     def _model(self, writer: Writer) -> Any:
         inputs = []
@@ -226,20 +173,11 @@ class _Export:
             inputs.append(helper.make_tensor_value_info(name, CODES[value.dtype.name], shape))
         outputs = []
         for name, (i, k) in zip(self.output_names, self.outputs):
-            dtype, dims = self._type(i, k)
+            dtype, dims = self.recorded.type(i, k)
             outputs.append(helper.make_tensor_value_info(name, CODES[dtype.name], [_shown(d) for d in dims]))
         graph = helper.make_graph(writer.nodes, type(self.model).__name__, inputs, outputs, writer.initializers)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], producer_name="deepseek",
                                  ir_version=8 if self.opset <= 18 else 10)  # fmt: skip
-
-
-def _fit(n: int, here: float, there: float) -> tuple[int, int] | None:
-    """(power, shift) such that a number is a multiple of (size + shift) ** power: `here` at size n, `there` at n + 1."""
-    for power, (a, b) in ((-1, (there, here)), (1, (here, there))):
-        shift = a / (b - a) - n
-        if abs(shift - round(shift)) < 1e-4 and abs(shift) < 1e6:
-            return power, round(shift)
-    return None
 
 
 def _shown(d: Dim) -> Any:

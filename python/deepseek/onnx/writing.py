@@ -11,31 +11,8 @@ import onnx
 from onnx import helper
 
 from .. import _C
+from .._recorded import Dim, Scaled
 from .values import CODES
-
-
-@dataclass(frozen=True)
-class Dim:
-    """An extent: a constant plus multiples of the sizes that may differ from call to call; "?": it is not of that form."""
-
-    constant: int
-    factors: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def fixed(self) -> bool:
-        return not self.factors
-
-    @property
-    def exact(self) -> bool:
-        return all(s != "?" for s, _ in self.factors)
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """A number times (size + shift) ** power for some sizes; the powers are 1 or -1."""
-
-    constant: float
-    factors: tuple[tuple[str, int, int], ...]  # symbol, power, shift
 
 
 @dataclass
@@ -82,11 +59,16 @@ class Writer:
 
     def scalar(self, value: Any, dtype: Any) -> str:
         if isinstance(value, Scaled):
-            out = self.constant(np.array(value.constant, np.float64))
-            for symbol, power, shift in value.factors:
-                size = self.shape([Dim(shift, ((symbol, 1),))])
-                size = self.node("Squeeze", self.cast(size, _C.float64))
-                out = self.node("Mul" if power == 1 else "Div", out, size)
+            out = self.constant(np.array(1.0))
+            for symbol, r in value.ratios:
+                size = self.node("Squeeze", self.cast(self.size(symbol), _C.float64))
+                for op, factor, shift in (("Mul", r.factor * r.a, r.factor * r.b), ("Div", r.c, r.d)):
+                    if not factor and shift == 1:
+                        continue
+                    part = self.constant(np.array(shift))
+                    if factor:
+                        part = self.node("Add", self.node("Mul", size, self.constant(np.array(factor))), part)
+                    out = self.node(op, out, part)
             return self.cast(out, dtype)
         if dtype == _C.bfloat16:
             return self.cast(self.constant(np.float32(value)), dtype)

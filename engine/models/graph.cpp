@@ -1,0 +1,81 @@
+#include "engine/models/graph.h"
+
+#include <cmath>
+
+#include "engine/data/philox.h"
+#include "engine/ops/make.h"
+
+namespace ds::models {
+namespace {
+
+double value_of(const Scaled& s, double n) { return s.factor * ((s.a * n + s.b) / (s.c * n + s.d)); }
+
+void resolve(const Scaled& s, int64_t batch, Given::Map& attributes) {
+  double value = value_of(s, static_cast<double>(batch));
+  Attribute& attribute = attributes[s.attribute];
+  if (!s.whole) {
+    attribute = value;
+    return;
+  }
+  if (!(std::abs(value) < 0x1p53))
+    fail("graph", "attribute \"", s.attribute, "\" is ", value, " for a batch of ", batch);
+  auto whole = static_cast<int64_t>(value);
+  if (s.entry < 0)
+    attribute = whole;
+  else
+    std::get<std::vector<int64_t>>(attribute)[s.entry] = whole;
+}
+
+// Streams of one step's nodes and parts share no number but by chance of 2^-64.
+uint64_t stream_of(const Draw& draw, size_t node) {
+  uint64_t key = data::splitmix64(draw.seed);
+  key = data::splitmix64(key ^ static_cast<uint64_t>(draw.step));
+  key = data::splitmix64(key ^ static_cast<uint64_t>(draw.part));
+  return data::splitmix64(key ^ node);
+}
+
+std::vector<Tensor> run(const GraphNode& n, std::vector<Tensor> inputs, int64_t batch, const Draw& draw, size_t number,
+                        Device device) {
+  std::optional<NoGrad> no_grad;
+  if (n.no_grad) no_grad.emplace();
+  if (n.scaled.empty() && !n.fresh) return apply_named(n.name, n.attributes, std::move(inputs), device);
+  Given::Map attributes = n.attributes;
+  for (const Scaled& s : n.scaled) resolve(s, batch, attributes);
+  if (n.fresh) {
+    attributes["seed"] = static_cast<int64_t>(stream_of(draw, number));
+    attributes["offset"] = int64_t{0};
+  }
+  return apply_named(n.name, attributes, std::move(inputs), device);
+}
+
+}  // namespace
+
+Replayed replay(const Graph& graph, const Tensor& input, const Tensor& target,
+                const std::function<Tensor(const std::string&)>& tensor, const Draw& draw) {
+  Replayed r;
+  int64_t batch = input.size(0);
+  r.values_.reserve(graph.nodes.size());
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const GraphNode& n = graph.nodes[i];
+    if (n.kind == GraphNode::Kind::input) {
+      r.values_.push_back({input});
+    } else if (n.kind == GraphNode::Kind::target) {
+      r.values_.push_back({target});
+    } else if (n.kind == GraphNode::Kind::tensor) {
+      r.values_.push_back({tensor(n.name)});
+    } else {
+      try {
+        std::vector<Tensor> inputs;
+        for (const Place& p : n.inputs) inputs.push_back(r.at(p));
+        r.values_.push_back(run(n, std::move(inputs), batch, draw, i, input.device()));
+      } catch (const Error& e) {
+        fail("graph", "node ", i, ", with a batch of ", batch, ": ", e.what());
+      } catch (const std::out_of_range&) {
+        fail("graph", "node ", i, ", ", n.name, ": an input is an output that its node does not have");
+      }
+    }
+  }
+  return r;
+}
+
+}  // namespace ds::models

@@ -1,0 +1,346 @@
+"""A model written down: what its forward pass and its loss record becomes one file that the engine trains without Python.
+
+The file is safetensors; docs/graph-jobs.md describes it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from . import _C, _random, _recorded
+from ._C import Tensor
+from ._recorded import Dim, Recorded, Scaled, resized
+from .serialization import _bytes, _write_safetensors
+
+KEY, VERSION = "deepseek.graph", 1
+_BASES = (7, 19, 43)  # batch sizes to record at: another one where an extent happens to be the same as the first
+
+
+def trace(model: Any, loss: Any, inputs_example: Any, targets_example: Any, path: Any) -> dict[str, Any]:
+    """Writes the model and its loss to `path`, for batches of any size, and tells what is in the file.
+
+    inputs_example, targets_example: a few samples, one a row, as the training data will have them. loss: a module or
+    function of (output, target) that gives the mean over the samples; None: cross entropy. The model stays as it was.
+    """
+    x, y = _tensor(inputs_example, "inputs_example"), _tensor(targets_example, "targets_example")
+    if x.ndim == 0 or y.ndim == 0 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
+        raise _C.Error(f"[trace] inputs_example {x.shape} and targets_example {y.shape} must have the same samples in dimension 0")
+    state = _State(model, loss)
+    error: Exception | None = None
+    for base in _BASES:
+        try:
+            with _recording(state):
+                graph = _Graph(state, loss, x, y, base)
+            break
+        except _Refused:
+            raise
+        except _C.Error as e:  # perhaps an extent happened to be as large as the batch: the next size tells
+            error = error or e
+    else:
+        raise error  # type: ignore[misc]
+    header, tensors = graph.file()
+    summary = {
+        "parameters": sum(t.numel() for t in state.parameters.values()), "trained": len(graph.trained),
+        "buffers": len(state.buffers), "nodes": len(header["train"]["nodes"]), "input": header["input"], "target": header["target"],
+        "accuracy": "correct" in header["eval"],
+    }  # fmt: skip
+    _write(path, tensors, {KEY: json.dumps(header, separators=(",", ":"), allow_nan=False)})
+    return summary
+
+
+def write_tensors(path: Any, train: Any, test: Any = None) -> dict[str, Any]:
+    """Writes data for a job: `train` and `test` are (inputs, targets) with a sample in each row, or Datasets of such pairs."""
+    tensors = {}
+    for name, data in (("train", train), ("test", test)):
+        if data is None:
+            continue
+        inputs, targets = (_tensor(d, name) for d in _columns(data))
+        if inputs.ndim == 0 or targets.ndim == 0 or inputs.shape[0] != targets.shape[0]:
+            raise _C.Error(f"[write_tensors] {name}: inputs {inputs.shape} and targets {targets.shape} must have the same samples in dimension 0")
+        tensors[f"{name}.inputs"], tensors[f"{name}.targets"] = inputs, targets
+    _write(path, tensors, {})
+    return {k: {"dtype": t.dtype.name, "shape": list(t.shape)} for k, t in tensors.items()}
+
+
+def _columns(data: Any) -> Any:
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        return data
+    import numpy as np
+
+    if hasattr(data, "batch"):
+        columns = data.batch(range(len(data)))
+        return [np.asarray(c) if not isinstance(c, Tensor) else c for c in columns]
+    rows = [data[i] for i in range(len(data))]
+    if not rows or any(len(r) != 2 for r in rows):
+        raise _C.Error("[write_tensors] a dataset of (input, target) pairs is needed")
+    return [np.stack([_C.numpy(r[k].detach(), True) if isinstance(r[k], Tensor) else np.asarray(r[k]) for r in rows]) for k in (0, 1)]
+
+
+def _tensor(value: Any, name: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, (tuple, list)) and len(value) == 1:
+        return _tensor(value[0], name)
+    import numpy as np
+
+    array = np.asarray(value)
+    if array.dtype == object:
+        raise TypeError(f"[trace] {name} must be one tensor or array with a sample in each row, got {type(value).__name__}")
+    return _C.from_array(np.ascontiguousarray(array) if array.ndim else array.copy())
+
+
+def _write(path: Any, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    path = os.fspath(path)
+    order = sorted(tensors.items(), key=lambda kv: -kv[1].dtype.itemsize)  # so that each lies aligned
+    with open(f"{path}.part", "wb") as file:
+        _write_safetensors(file, dict(order), metadata)
+    os.replace(f"{path}.part", path)
+
+
+class _State:
+    """What a model has that a step may change, by name; put back after each recording."""
+
+    def __init__(self, model: Any, loss: Any):
+        from .nn import Module
+
+        if not isinstance(model, Module):
+            raise TypeError(f"[trace] a ds.nn.Module is needed, got {type(model).__name__}")
+        parts = {"": model, "loss.": loss} if isinstance(loss, Module) else {"": model}
+        self.modules = [m for part in parts.values() for m in part.modules()]
+        self.training = [m.training for m in self.modules]
+        self.top = list(parts.values())
+        self.parameters = {prefix + n: p for prefix, part in parts.items() for n, p in part.named_parameters()}
+        self.buffers = {prefix + n: b for prefix, part in parts.items() for n, b in part.named_buffers()}
+        kept = {prefix + n for prefix, part in parts.items() for n in part.state_dict()}
+        self.persistent = {n for n in self.buffers if n in kept}
+        first = {id(t): n for n, t in self.tensors()}
+        self.tied = {prefix + n: first[id(t)] for prefix, part in parts.items()
+                     for kind in (part._named("_parameters", "", True, False), part._named("_buffers", "", True, False))
+                     for n, t in kind if first[id(t)] != prefix + n}  # fmt: skip
+
+    def tensors(self) -> list[tuple[str, Tensor]]:
+        return [*self.parameters.items(), *self.buffers.items()]
+
+    @contextmanager
+    def mode(self, train: bool) -> Iterator[None]:
+        """A model that trains keeps the modes of its parts, so that what is frozen stays so."""
+        try:
+            for part in self.top:
+                if part.training != train:
+                    part.train(train)
+            yield
+        finally:
+            for m, t in zip(self.modules, self.training):
+                m.training = t
+
+    @contextmanager
+    def lazy(self, given: list[Tensor]) -> Iterator[list[Tensor]]:
+        """Each tensor stands for its value without having it: nobody can look at it. Gives what stands for `given` too."""
+        owners = [t for _, t in self.tensors()]
+        held = [_same(t) for t in owners]
+        stand_ins = [_C.contiguous(t) for t in [*owners, *given]]
+        try:
+            for owner, stand_in in zip(owners, stand_ins):
+                _C.rebind(owner, stand_in)
+            _C.watch(stand_ins)
+            yield stand_ins
+        finally:
+            _C.watch(None)
+            for owner, value in zip(owners, held):
+                _C.rebind(owner, value)
+
+
+def _same(t: Tensor) -> Tensor:
+    """Another object of the same value."""
+    other = _C.full((), 0.0, _C.float32, "cpu")
+    _C.rebind(other, t)
+    return other
+
+
+@contextmanager
+def _recording(state: _State) -> Iterator[None]:
+    rng, grad, active = _random.default_generator.get_state(), _C.set_grad_enabled(True), _recorded.active
+    _recorded.active = True
+    try:
+        yield
+    finally:
+        _recorded.active = active
+        _C.set_grad_enabled(grad)
+        _random.default_generator.set_state(rng)
+
+
+class _Graph:
+    """Both modes of a model, recorded at a few batch sizes from `base` on."""
+
+    def __init__(self, state: _State, loss: Any, x: Tensor, y: Tensor, base: int):
+        self.state, self.loss, self.x, self.y = state, loss, x, y
+        self.constants: dict[str, Tensor] = {}
+        self.trained: set[str] = set()
+        self.marks: dict[str, Any] = {}
+        self.parts = {}
+        for train in (True, False):
+            recorded = Recorded(lambda sizes, train=train: self._record(sizes["batch"], train), {"batch": base}, "trace")  # type: ignore[misc]
+            name = "train" if train else "eval"
+            self.parts[name] = {"nodes": [self._node(recorded, i) for i in range(len(recorded.nodes))], **self.marks}
+
+    def _record(self, batch: int, train: bool) -> list[Any]:
+        x, y = resized([self.x, self.y], {"batch": [(0, 0), (1, 0)]}, {"batch": batch})
+        state = self.state
+        with state.mode(train), state.lazy([x, y]) as known:
+            x, y = known[-2:]
+            output = state.top[0](x)
+            value = _loss(self.loss, output, y)
+            roots, marks = [value], {"loss": 0}
+            if train:
+                changed = {n: b for (n, b), before in zip(state.buffers.items(), known[len(state.parameters) :])
+                           if _C.node_id(b) != _C.node_id(before)}  # fmt: skip
+                marks["updates"] = {n: len(roots) + i for i, n in enumerate(changed)}
+                roots += [_same_type(n, b, before) for (n, b), before in zip(changed.items(), (known[self._place(n)] for n in changed))]
+            else:
+                outputs = _flat(output)
+                marks["outputs"] = [len(roots) + i for i in range(len(outputs))]
+                roots += outputs
+                hits = _correct(outputs[0], y)
+                if hits is not None:
+                    marks["correct"] = len(roots)
+                    roots.append(hits)
+            nodes, places = _C.graph(roots, known)
+            for op, _, _, attributes, _ in nodes:
+                if op == "custom" and attributes["function"] != "stop_gradient":
+                    raise _Refused(f"[trace] the gradient of {attributes['function']} is written in Python (an autograd.Function, a hook): it cannot run without")
+            if train and value.requires_grad:
+                wanted = [(n, known[i]) for i, (n, p) in enumerate(state.parameters.items()) if p.requires_grad]
+                grads = _C.grad([value], [p for _, p in wanted], [], True, False, True)
+                self.trained = {n for (n, _), g in zip(wanted, grads) if g is not None}
+            if train and not self.trained:
+                raise _Refused("[trace] the loss depends on no parameter that requires a gradient: there is nothing to train")
+            self.marks = _placed(marks, places)
+        return nodes
+
+    def _place(self, buffer: str) -> int:
+        return len(self.state.parameters) + list(self.state.buffers).index(buffer)
+
+    def _node(self, recorded: Recorded, i: int) -> dict[str, Any]:
+        op, inputs, _, rest, stops = recorded.nodes[i]
+        if not op:
+            return self._leaf(recorded, i, inputs, rest)
+        out: dict[str, Any] = {"op": op, "in": [list(p) for p in inputs]}
+        if stops:
+            out["no_grad"] = True
+        attributes = recorded.attributes(i)
+        if op.startswith("random_"):
+            streams = {(r[i][3]["seed"], r[i][3]["offset"]) for r in (recorded.nodes, *recorded.others["batch"])}
+            if len(streams) > 1:
+                out["fresh"] = True
+                attributes["seed"] = attributes["offset"] = Dim(0)
+        if attributes:
+            out["with"] = {name: _json(op, name, value) for name, value in attributes.items()}
+        return out
+
+    def _leaf(self, recorded: Recorded, i: int, index: int, values: Any) -> dict[str, Any]:
+        names = [n for n, _ in self.state.tensors()]
+        if index >= len(names):
+            return {"op": "input" if index == len(names) else "target"}
+        if index >= 0:
+            return {"tensor": names[index]}
+        for nodes in recorded.others["batch"]:
+            for a, b in zip(values, nodes[i][3]):
+                if a.shape != b.shape:
+                    raise _C.Error(f"[trace] a constant grows with the batch ({a.shape}, then {b.shape}): make it of the engine's functions, such as ds.arange")
+                if bytes(_bytes(a)) != bytes(_bytes(b)):
+                    raise _Refused("[trace] the model computes a constant anew each time, and differently: draw random numbers by ds.rand")
+        name = f"constant:{len(self.constants)}"
+        self.constants[name] = values[0]
+        return {"tensor": name}
+
+    def file(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        state, updates = self.state, self.parts["train"].get("updates", {})
+        header = {
+            "version": VERSION,
+            "model": type(state.top[0]).__name__,
+            "input": {"dtype": self.x.dtype.name, "shape": list(self.x.shape[1:])},
+            "target": {"dtype": self.y.dtype.name, "shape": list(self.y.shape[1:])},
+            "parameters": [{"name": n, "trained": n in self.trained} for n in state.parameters],
+            "buffers": [{"name": n, "kept": n in state.persistent or n in updates} for n in state.buffers],
+            "tied": state.tied,
+            **self.parts,
+        }
+        return header, {**{n: t.detach() for n, t in state.tensors()}, **self.constants}
+
+
+class _Refused(_C.Error):  # type: ignore[misc]
+    """No batch size would make a difference."""
+
+
+def _loss(loss: Any, output: Any, target: Tensor) -> Tensor:
+    from . import functional
+
+    if loss is None:
+        rows = isinstance(output, Tensor) and output.ndim == target.ndim + 1 > 2 and output.shape[:-1] == target.shape
+        value = functional.cross_entropy(output.flatten(0, -2), target.flatten()) if rows else functional.cross_entropy(output, target)
+    else:
+        value = loss(output, target)
+    if not isinstance(value, Tensor) or value.numel() != 1 or not value.dtype.is_floating_point:
+        raise _Refused(f"[trace] the loss must give one number, the mean over the samples; got {getattr(value, 'shape', type(value).__name__)}")
+    return value
+
+
+def _correct(output: Tensor, target: Tensor) -> Tensor | None:
+    """How many targets the output names; None where they are no classes."""
+    if target.dtype.is_floating_point or target.dtype.is_complex or target.dtype == _C.bool or output.dtype.is_complex:
+        return None
+    shape, wanted = list(output.shape), list(target.shape)
+    if len(shape) < 2:
+        return None
+    if shape[:1] + shape[2:] == wanted:
+        dim = 1
+    elif shape[:-1] == wanted or math.prod(shape[:-1]) == math.prod(wanted):
+        dim = -1
+    else:
+        return None
+    named = _C.reshape(_C.argmax(output, dim, False), [-1])
+    return _C.sum(_C.equal(named, _C.cast(_C.reshape(target, [-1]), _C.int64)))
+
+
+def _same_type(name: str, now: Tensor, before: Tensor) -> Tensor:
+    if now.shape != before.shape or now.dtype != before.dtype:
+        raise _Refused(f"[trace] training makes buffer {name!r}, {before.dtype.name}{before.shape}, a {now.dtype.name}{now.shape}")
+    return now
+
+
+def _flat(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [t for v in value for t in _flat(v)]
+    raise _Refused(f"[trace] the model must give Tensors, or lists, tuples or dicts of them, got {type(value).__name__}")
+
+
+def _placed(marks: Any, places: list[Any]) -> Any:
+    if isinstance(marks, dict):
+        return {k: _placed(v, places) for k, v in marks.items()}
+    return [_placed(v, places) for v in marks] if isinstance(marks, list) else list(places[marks])
+
+
+def _json(op: str, name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_json(op, name, v) for v in value]
+    if isinstance(value, Dim):
+        if value.fixed:
+            return value.constant
+        if not value.exact:
+            raise _C.Error(f"[trace] {name} of {op} does not grow evenly with the batch: it cannot be any size")
+        return {"whole": [value.factors[0][1], value.constant]}
+    if isinstance(value, Scaled):
+        r = value.ratios[0][1]
+        return {"ratio": [r.factor, r.a, r.b, r.c, r.d]}
+    if isinstance(value, float):
+        return {"float": value if math.isfinite(value) else "nan" if value != value else "inf" if value > 0 else "-inf"}
+    return value if isinstance(value, str) else value.name

@@ -1,0 +1,349 @@
+// Graph files: every row of the op table comes back as it was written, for batches of any size; what is damaged is
+// refused by name.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+
+#include "engine/autograd/custom.h"
+#include "engine/autograd/grad.h"
+#include "engine/ops/adamw.h"
+#include "engine/ops/linalg.h"
+#include "engine/ops/make.h"
+#include "engine/ops/scan.h"
+#include "engine/ops/update.h"
+#include "engine/ops/view.h"
+#include "tests/engine/graph_writer.h"
+
+namespace ds {
+namespace {
+
+using testing::Test;
+
+std::string file_name(const std::string& name) {
+  return std::filesystem::temp_directory_path() / ("ds-graph-" + std::to_string(::getpid()) + "-" + name);
+}
+
+// Floats in [0.25, 1.75), whole numbers in [0, 5).
+Tensor numbers(const Shape& shape, uint64_t seed, DType t = DType::f32) {
+  Tensor u = random_uniform(shape, seed, 0);
+  return (is_floating(t) ? cast(u * 1.5 + 0.25, t) : cast(u * 5.0, t)).eval().detach();
+}
+Tensor leaf(const Shape& shape, uint64_t seed) { return numbers(shape, seed).set_requires_grad(true); }
+
+std::vector<Tensor> gradients(const Tensor& y, std::vector<Tensor> of) {
+  GradOptions o;
+  o.create_graph = true;
+  return grad(y, of, o);
+}
+
+// Results that together hold each row of the table, over leaves that require gradients.
+std::vector<Tensor> results() {
+  Tensor a = leaf({3, 4}, 1), b = leaf({3, 4}, 2), half = leaf({3, 4}, 3) * 0.3;
+  Tensor yes = less(numbers({3, 4}, 4), numbers({3, 4}, 5)), no = logical_not(yes);
+  Tensor whole = numbers({3, 4}, 6, DType::i64);
+  std::vector<Tensor> r;
+#define ROW_unary(name) \
+  if (std::string(#name) != "logical_not") r.push_back(ds::name(a));
+#define ROW_binary(name) \
+  if (std::string(#name).find("logical") == std::string::npos) r.push_back(ds::name(a, b));
+#define ROW_elementwise(name)
+#define ROW_view(name)
+#define ROW_constant(name)
+#define ROW_compute(name)
+#define ROW_random(name)
+#define ROW_communication(name)
+#define OP(Class, name, category) ROW_##category(name)
+#include "engine/ops/ops.def"
+  r.insert(r.end(), {no, logical_and(yes, no), logical_or(yes, no), where(yes, a, b), cast(a, DType::f64)});
+  Tensor z = complex(a, b);
+  r.insert(r.end(), {real(z * z), imag(z), real(conj(z)), angle(z)});
+  r.insert(r.end(), {log1p(a), erfinv(half), atan2(a, b), polygamma(1, a), bitwise_xor(whole, whole + 3.0)});
+  r.insert(r.end(),
+           {reshape(a, {4, 3}), permute(a, {1, 0}), broadcast_to(a, {2, 3, 4}), apply1<Slice>({a}, 1, 3, 2, -2)});
+  r.insert(r.end(), {concat({a, b}, 1), contiguous(transpose(a, 0, 1)), full({2, 2}, INFINITY), arange(1, 4, 0.5)});
+  r.push_back(gradients(sum(slice(a, 1, 0, 2) * slice(a, 1, 0, 2)), {a})[0]);  // slice_put
+  r.push_back(apply1<SliceUpdate>({a, slice(b, 1, 0, 2)}, Box{{0, 0}, {3, 2}, {1, 2}}));
+  r.insert(r.end(), {sum(a, {1}), amax(a, {0}), prod(a, {1}), any(yes), argmax(a, 1), matmul(a, transpose(b, 0, 1))});
+  Tensor image = leaf({2, 3, 6, 6}, 7), kernel = leaf({4, 3, 3, 3}, 8);
+  Tensor conv = conv2d(image, kernel, {}, {.stride_h = 2, .pad_h = 1, .pad_w = 1});
+  r.insert(r.end(), {conv, max_pool2d(image), avg_pool2d(image)});
+  for (const Tensor& g : gradients(sum(conv * conv), {image, kernel})) r.push_back(g);
+  r.push_back(gradients(sum(avg_pool2d(image)), {image})[0]);
+  r.push_back(grad(sum(max_pool2d(image)), std::vector<Tensor>{image}, {.retain_graph = true})[0]);
+  Tensor classes = numbers({3}, 9, DType::i64) * int64_t{0} + 2.0;
+  Tensor loss = cross_entropy(a, cast(classes, DType::i64)), weight = leaf({4}, 10), bias = leaf({4}, 11);
+  Tensor norm = layer_norm(a, weight, bias);
+  r.insert(r.end(), {softmax(a), log_softmax(b), loss, norm});
+  r.push_back(grad(loss, std::vector<Tensor>{a}, {.retain_graph = true})[0]);
+  r.push_back(grad(sum(norm * norm), std::vector<Tensor>{a}, {.retain_graph = true})[0]);
+  Tensor index = Tensor::from<int64_t>({2, 0, 1}, {3}), each = Tensor::from<int64_t>({1, 0, 1, 2}, {1, 4});
+  r.insert(r.end(), {take(a, index, 0), gather(a, 0, each), scatter_add(a, 0, each, slice(b, 0, 0, 1))});
+  r.push_back(gradients(sum(take(a, index, 0)), {a})[0]);  // put_add
+  r.push_back(apply1<IndexUpdate>({a, index, b}, kernels::Write::add, 0));
+  r.push_back(append(std::make_unique<ScanOp>(kernels::Scan::max, 1), {a})[1]);
+  r.push_back(append(std::make_unique<ScanOp>(kernels::Scan::sum, 0), {a})[0]);
+  r.push_back(append(std::make_unique<SortOp>(1, true), {a})[0]);
+  Tensor square = matmul(a, transpose(a, 0, 1)) + Tensor::from<float>({9, 0, 0, 0, 9, 0, 0, 0, 9}, {3, 3});
+  r.push_back(append(std::make_unique<LinalgOp>(Linalg::cholesky), {square})[0]);
+  r.push_back(append(std::make_unique<LinalgOp>(Linalg::solve_lower), {square, b})[0]);
+  r.push_back(append(std::make_unique<AdamWOp>(kernels::AdamW{0.9, 0.999, 1e-8, 0.1, 1, 0.99}),
+                     {a.detach(), b.detach(), b.detach() * 1.0, a.detach() * 2.0})[0]);
+  r.insert(r.end(), {random_uniform({2, 3}, 5, 6), random_normal({2, 3}, uint64_t{1} << 63, 6), stop_gradient(a * b)});
+  return r;
+}
+
+std::string bits(const Tensor& t) {
+  std::string out(static_cast<size_t>(t.type().bytes()), '\0');
+  t.copy_to_host(out.data());
+  return out;
+}
+
+// Replays a graph of `y` and compares values and gradients with it.
+void check_result(const Tensor& y, std::set<std::string>& seen) {
+  std::vector<Node*> stack{y.node()}, leaves;
+  std::set<Node*> walked;
+  while (!stack.empty()) {
+    Node* n = stack.back();
+    stack.pop_back();
+    if (!walked.insert(n).second) continue;
+    if (n->op) seen.insert(n->op->info().name);
+    if (!n->op && n->requires_grad) leaves.push_back(n);
+    for (const Tensor& i : n->inputs) stack.push_back(i.node());
+  }
+  ToWrite w;
+  w.input = w.target = {DType::f32, {}};
+  bool passes = y.requires_grad() && is_floating(y.dtype());
+  auto loss_of = [&](const Tensor& of) { return passes ? sum(cast(of, DType::f32) * 0.5) : sum(zeros({1})); };
+  GradOptions o{.retain_graph = true, .allow_unused = true};
+  std::vector<Tensor> originals, g;  // of those that a gradient reaches
+  for (Node* n : leaves) {
+    Tensor t(Ref<Node>(n), 0), of_t = passes ? grad(loss_of(y), std::vector<Tensor>{t}, o)[0] : Tensor();
+    (of_t ? w.parameters : w.frozen).emplace_back("p" + std::to_string(reinterpret_cast<uintptr_t>(n)), t);
+    if (of_t) originals.push_back(t), g.push_back(of_t);
+  }
+  w.train = w.eval = [&](const Tensor& x, const Tensor&) { return Written{loss_of(y) + sum(x) * 0.0, {}, {y}, {}}; };
+  GraphWriter writer(w);
+  GraphWriter::Json json = writer.json();
+  for (auto& n : json["train"]["nodes"]) n.erase("fresh");
+  std::string path = file_name("table");
+  io::write_safetensors(path, writer.tensors(), {{models::kGraphKey, json.dump()}});
+  models::GraphFile file = models::read_graph(path);
+  std::filesystem::remove(path);
+
+  std::map<std::string, Tensor> values;
+  for (auto& t : file.tensors) values[t.name] = t.trained ? t.value.set_requires_grad(true) : t.value;
+  auto named = [&](const std::string& name) { return values.at(name); };
+  models::Replayed r = models::replay(file.train, zeros({6}), zeros({6}), named, {});
+  Tensor again = r.at(file.train.outputs[0]);
+  ASSERT_EQ(again.type(), y.type());
+  EXPECT_EQ(bits(again), bits(y));
+  if (originals.empty()) return;
+  std::vector<Tensor> copies;
+  for (auto& [name, t] : w.parameters) copies.push_back(values.at(name));
+  std::vector<Tensor> h = grad(loss_of(again), copies, o);
+  for (size_t i = 0; i < g.size(); ++i) EXPECT_EQ(bits(g[i]), bits(h[i])) << "gradient " << i;
+}
+
+TEST(GraphTable, EveryRowComesBackAsItWasWritten) {
+  std::set<std::string> seen;
+  for (const Tensor& y : results()) {
+    SCOPED_TRACE(y.node()->op ? y.node()->op->info().name : "a leaf");
+    check_result(y, seen);
+  }
+  for (const OpInfo& row : op_table()) {
+    bool communicates = row.category == Category::communication;  // between the ranks of one run
+    EXPECT_EQ(can_make(row.name), !communicates) << row.name;
+    EXPECT_TRUE(communicates || seen.count(row.name)) << row.name << " was not tried";
+  }
+}
+
+TEST(GraphTable, AGradientThatIsAFunctionIsRefusedByName) {
+  Given::Map attributes{{"function", std::string("Swish")}};
+  Type in[] = {{DType::f32, {2}}, {DType::f32, {2}}};
+  try {
+    make_op("custom", attributes, in);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("Swish"), std::string::npos) << e.what();
+  }
+  Tensor x = leaf({2}, 1);
+  Tensor y = custom_gradient(
+      {x * 2.0}, {x}, [](std::span<const Tensor> g) { return std::vector<Tensor>{g[0]}; }, "Swish")[0];
+  EXPECT_EQ(std::get<std::string>(y.node()->op->attributes()[0].second), "Swish");
+}
+
+// A model with everything that depends on the batch: extents, divisors, random numbers, a statistic.
+class GraphFiles : public Test {
+ protected:
+  GraphFiles() {
+    w_.input = {DType::f32, {3}}, w_.target = {DType::i64, {}};
+    w_.parameters = {{"weight", leaf({3, 4}, 1)}, {"bias", leaf({4}, 2)}};
+    w_.frozen = {{"scale", numbers({4}, 3)}};
+    w_.buffers = {{"mean", numbers({3}, 4)}};
+    auto model = [this](const Tensor& x, const Tensor& target, bool train) {
+      Tensor centred = x - w_.buffers[0].second;
+      if (train) centred = where(less(random_uniform(centred.shape(), 1, 0), like(x, 0.5)), centred, like(x, 0));
+      Tensor logits = (matmul(centred, w_.parameters[0].second) + w_.parameters[1].second) * w_.frozen[0].second;
+      Written out{sum(cross_entropy(logits, target, Reduction::none)) * (1.0 / static_cast<double>(x.size(0))),
+                  {},
+                  {logits},
+                  {}};
+      if (train) out.updates = {{"mean", w_.buffers[0].second * 0.9 + mean(x, {0}) * 0.1}};
+      if (!train) out.correct = sum(equal(argmax(logits, -1), target));
+      return out;
+    };
+    w_.train = [model](const Tensor& x, const Tensor& t) { return model(x, t, true); };
+    w_.eval = [model](const Tensor& x, const Tensor& t) { return model(x, t, false); };
+  }
+  ~GraphFiles() override { std::filesystem::remove(path_); }
+
+  void write(const GraphWriter::Json& json) {
+    io::write_safetensors(path_, GraphWriter(w_).tensors(), {{models::kGraphKey, json.dump()}});
+  }
+  std::string refusal() {
+    try {
+      models::read_graph(path_);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "it was taken";
+  }
+  std::unique_ptr<models::Model> model() {
+    GraphWriter(w_).write(path_);
+    return models::make_graph_model(models::read_graph(path_), {DType::f32, {3}}, {DType::i64, {}});
+  }
+
+  ToWrite w_;
+  std::string path_ = file_name("file");
+};
+
+TEST_F(GraphFiles, ServeBatchesOfAnySize) {
+  auto m = model();
+  ASSERT_EQ(m->named_parameters().size(), 2u);
+  ASSERT_EQ(m->buffers().size(), 2u);
+  for (int64_t n : {1, 2, 4, 33}) {
+    Tensor x = numbers({n, 3}, n), target = numbers({n}, n + 1, DType::i64) * int64_t{0} + 1.0;
+    target = cast(target, DType::i64);
+    Written w = w_.eval(x, target);
+    models::Assessment a = m->assess(x, target, {});
+    EXPECT_FLOAT_EQ(a.loss.item<float>(), w.loss.item<float>() * static_cast<float>(n));
+    EXPECT_EQ(a.correct.item<int64_t>(), w.correct.item<int64_t>());
+    EXPECT_EQ(bits(m->forward(x)), bits(w.outputs[0])) << n;
+    models::Forward f = m->train(x, target, n, {1, 2, 3});
+    EXPECT_EQ(bits(f.buffers[0]), bits(w_.train(x, target).updates[0].second)) << n;
+    EXPECT_EQ(bits(m->train(x, target, 2 * n, {1, 2, 3}).loss * 2.0), bits(f.loss)) << "half of a batch";
+  }
+}
+
+TEST_F(GraphFiles, DrawByJobStepAndPart) {
+  auto m = model();
+  Tensor x = numbers({16, 3}, 1), target = cast(numbers({16}, 2) * 0.0, DType::i64);
+  auto loss = [&](models::Draw d) { return m->train(x, target, 16, d).loss.item<float>(); };
+  EXPECT_EQ(loss({1, 2, 3}), loss({1, 2, 3}));
+  std::set<float> seen{loss({1, 2, 3}), loss({2, 2, 3}), loss({1, 3, 3}), loss({1, 2, 4}), loss({1, 3, 2})};
+  EXPECT_EQ(seen.size(), 5u);
+}
+
+TEST_F(GraphFiles, TakeDataOfOtherShapesAndDTypes) {
+  GraphWriter(w_).write(path_);
+  auto make = [&](Type in, Type target) { models::make_graph_model(models::read_graph(path_), in, target); };
+  EXPECT_NO_THROW(make({DType::u8, {1, 3}}, {DType::u8, {1}}));
+  EXPECT_THROW(make({DType::f32, {4}}, {DType::i64, {}}), Error);
+  EXPECT_THROW(make({DType::f32, {3}}, {DType::f32, {}}), Error) << "classes must be whole";
+}
+
+TEST_F(GraphFiles, DamageIsNamed) {
+  using Json = GraphWriter::Json;
+  const Json good = GraphWriter(w_).json();
+  auto op_node = [](Json& j, const std::string& op) -> Json& {
+    for (Json& n : j["train"]["nodes"])
+      if (n.value("op", "") == op) return n;
+    fail("test", "no ", op);
+  };
+  struct {
+    std::function<void(Json&)> damage;
+    const char* says;
+  } cases[] = {
+      {[&](Json& j) { op_node(j, "matmul")["op"] = "matmull"; }, "matmull"},
+      {[&](Json& j) { op_node(j, "matmul")["op"] = "all_reduce"; }, "all_reduce"},
+      {[&](Json& j) { op_node(j, "matmul")["in"].erase(1); }, "takes 2 inputs, got 1"},
+      {[&](Json& j) {
+         op_node(j, "matmul")["in"][0] = {900, 0};
+       },
+       "[900,0]"},
+      {[&](Json& j) {
+         op_node(j, "matmul")["in"][0] = {0, 5};
+       },
+       "matmul"},
+      {[&](Json& j) { op_node(j, "full")["with"].erase("dtype"); }, "dtype"},
+      {[&](Json& j) { op_node(j, "reduce")["with"]["first"] = 7; }, "first"},
+      {[&](Json& j) {
+         op_node(j, "broadcast_to")["with"]["shape"] = {-1, 4};
+       },
+       "-1"},
+      {[&](Json& j) { op_node(j, "broadcast_to")["with"]["shape"] = "x"; }, "shape"},
+      {[&](Json& j) { j["parameters"][0]["name"] = "other"; }, "other"},
+      {[&](Json& j) { j["parameters"][0].erase("name"); }, "name"},
+      {[&](Json& j) { j["train"]["updates"]["nothing"] = j["train"]["updates"]["mean"]; }, "nothing"},
+      {[&](Json& j) { j["train"]["updates"]["mean"] = j["train"]["loss"]; }, "mean"},
+      {[&](Json& j) { j["train"].erase("loss"); }, "loss"},
+      {[&](Json& j) {
+         j["train"]["loss"] = {0, 0};
+       },
+       "the loss is"},
+      {[&](Json& j) { j["input"]["shape"] = {5}; }, "node"},
+      {[&](Json& j) { j["input"]["dtype"] = "float33"; }, "float33"},
+      {[&](Json& j) { j["version"] = 2; }, "version 2"},
+      {[&](Json& j) {
+         j = {1, 2};
+       },
+       "version"},
+  };
+  for (auto& c : cases) {
+    Json j = good;
+    c.damage(j);
+    write(j);
+    std::string why = refusal();
+    EXPECT_NE(why.find(c.says), std::string::npos) << why << "\nshould name " << c.says;
+    EXPECT_NE(why.find(path_), std::string::npos) << why;
+  }
+  write(good);
+  EXPECT_EQ(refusal(), "it was taken");
+  std::filesystem::resize_file(path_, std::filesystem::file_size(path_) - 1);
+  EXPECT_NE(refusal().find(path_), std::string::npos) << refusal();
+  io::write_safetensors(path_, GraphWriter(w_).tensors());
+  EXPECT_NE(refusal().find(models::kGraphKey), std::string::npos) << refusal();
+  io::write_safetensors(path_, GraphWriter(w_).tensors(), {{models::kGraphKey, "{"}});
+  EXPECT_NE(refusal().find("the graph is not what it should be"), std::string::npos) << refusal();
+  std::filesystem::remove(path_);
+  EXPECT_NE(refusal().find(path_), std::string::npos) << refusal();
+}
+
+// Whatever a byte becomes: an Error, or a graph that runs or says why not.
+TEST_F(GraphFiles, NoDamageIsACrash) {
+  const std::string good = GraphWriter(w_).json().dump(), letters = "0123456789-.,:[]{}\"einxa";
+  const std::vector<io::TensorView> tensors = GraphWriter(w_).tensors();
+  std::mt19937 random(7);
+  int taken = 0;
+  for (int i = 0; i < 400; ++i) {
+    std::string text = good;
+    for (int k = 0; k < 1 + i % 3; ++k) text[random() % text.size()] = letters[random() % letters.size()];
+    io::write_safetensors(path_, tensors, {{models::kGraphKey, text}});
+    try {
+      auto m = models::make_graph_model(models::read_graph(path_), {DType::f32, {3}}, {DType::i64, {}});
+      Tensor x = numbers({3, 3}, 1), target = cast(numbers({3}, 2) * 0.0, DType::i64);
+      models::Forward f = m->train(x, target, 3, {});
+      f.loss.eval();
+      ++taken;
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_LT(taken, 250);
+}
+
+}  // namespace
+}  // namespace ds
