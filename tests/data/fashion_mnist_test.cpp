@@ -30,7 +30,7 @@ std::string why_not(const DatasetOptions& options) {
 TEST(OpenDataset, ListsTheKnownNames) {
   EXPECT_THAT(message_of<DataError>([] { open_dataset("cifar"); }),
               AllOf(HasSubstr("\"cifar\""), HasSubstr("fashion_mnist, tokens")));
-  EXPECT_THAT(dataset_names(), ElementsAre("fashion_mnist", "tokens"));
+  EXPECT_THAT(dataset_names(), ElementsAre("fashion_mnist", "tokens", "tensors"));
 }
 
 TEST(FashionMnist, ReadsASmallFolderPlainOrPacked) {

@@ -23,13 +23,14 @@ class Numbers final : public Dataset {
   DType input_dtype() const override { return DType::f32; }
   std::span<const int64_t> target_shape() const override { return {}; }
   int64_t classes() const override { return size_ + 1; }
-  void read(std::span<const int64_t> indices, void* inputs, int64_t* targets) const override {
+  void read(std::span<const int64_t> indices, void* inputs, void* targets) const override {
     auto* out = static_cast<float*>(inputs);
+    auto* next = static_cast<int64_t*>(targets);
     for (size_t i = 0; i < indices.size(); ++i) {
       if (indices[i] == bad_) throw DataError("sample " + std::to_string(bad_) + " is bad");
       out[2 * i] = static_cast<float>(indices[i]);
       out[2 * i + 1] = static_cast<float>(10 * indices[i]);
-      targets[i] = indices[i] + 1;
+      next[i] = indices[i] + 1;
     }
     ++reads_;
     reads_.notify_all();
@@ -63,7 +64,7 @@ TEST_P(LoaderTest, GivesEveryBatchOfItsPartInOrder) {
       ASSERT_EQ(reinterpret_cast<uintptr_t>(batch.inputs) % 64, 0u);
       for (size_t i = 0; i < mine.size(); ++i) {
         ASSERT_EQ(static_cast<const float*>(batch.inputs)[2 * i + 1], static_cast<float>(10 * mine[i]));
-        ASSERT_EQ(batch.targets[i], mine[i] + 1);
+        ASSERT_EQ(static_cast<const int64_t*>(batch.targets)[i], mine[i] + 1);
       }
     }
   }
