@@ -86,6 +86,8 @@ def _tensor(value: Any, name: str) -> Tensor:
         return value.detach()
     if isinstance(value, (tuple, list)) and len(value) == 1:
         return _tensor(value[0], name)
+    if isinstance(value, (tuple, list)) and any(hasattr(v, "shape") for v in value):
+        raise TypeError(f"[trace] {name} must be one tensor or array with a sample in each row, got {len(value)} of them")
     import numpy as np
 
     array = np.asarray(value)
@@ -254,6 +256,8 @@ class _Graph:
                     raise _C.Error(f"[trace] a constant grows with the batch ({a.shape}, then {b.shape}): make it of the engine's functions, such as ds.arange")
                 if bytes(_bytes(a)) != bytes(_bytes(b)):
                     raise _Refused("[trace] the model computes a constant anew each time, and differently: draw random numbers by ds.rand")
+        if values[0].requires_grad:
+            raise _Refused(f"[trace] a tensor of {values[0].shape} requires a gradient and is no parameter of the model: it would not be trained")
         name = f"constant:{len(self.constants)}"
         self.constants[name] = values[0]
         return {"tensor": name}

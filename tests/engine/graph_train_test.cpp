@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "engine/io/checkpoint.h"
 #include "tests/engine/graph_writer.h"
@@ -179,6 +180,70 @@ TEST_F(GraphTrain, FilesThatDoNotFitAreTheUsersToMend) {
   c = config("e");
   c.data = {"fashion_mnist", "", 100};
   EXPECT_THROW(run(c, 1), UserError) << "images of 784 for a model of 6";
+}
+
+// Tensors of several dtypes are reduced in buckets of their own.
+TEST_F(GraphTrain, ModelsOfTwoDTypes) {
+  for (size_t i : {0, 2})
+    w_.parameters[i].second =
+        cast(w_.parameters[i].second.detach(), DType::f64).eval().detach().set_requires_grad(true);
+  w_.frozen[0].second = cast(w_.frozen[0].second, DType::f64).eval().detach();
+  w_.buffers[0].second = cast(w_.buffers[0].second, DType::f64).eval().detach();
+  GraphWriter(w_).write(graph_);
+  TrainConfig c = config("m");
+  c.deterministic = true;
+  std::vector<double> one;
+  for (auto [ranks, zero] : {std::pair{1, 0}, {2, 0}, {2, 1}, {4, 1}}) {
+    c.job_dir = dir_ / (std::to_string(ranks) + "-" + std::to_string(zero));
+    Outcome o = run(c, ranks);
+    if (one.empty()) one = o.losses();
+    EXPECT_EQ(o.losses(), one) << ranks << " ranks, zero " << zero;
+  }
+  EXPECT_LT(one.back(), 0.8 * one.front());
+}
+
+// Rows of 784 where the dataset has images.
+TEST_F(GraphTrain, ServesFashionMnist) {
+  ToWrite w;
+  w.input = {DType::f32, {784}}, w.target = {DType::i64, {}};
+  w.parameters = {{"weight", (drawn({784, 10}, 1) * 0.1).eval().detach().set_requires_grad(true)}};
+  auto model = [&](const Tensor& x, const Tensor& target) {
+    Tensor logits = matmul(x, w.parameters[0].second), losses = cross_entropy(logits, target, Reduction::none);
+    Tensor loss = sum(losses) * (1.0 / static_cast<double>(x.size(0)));
+    return Written{loss, sum(equal(argmax(logits, -1), target)), {logits}, {}};
+  };
+  w.train = w.eval = model;
+  GraphWriter(w).write(graph_);
+  TrainConfig c = config("mnist");
+  c.data = {"fashion_mnist", "", 2000};
+  Outcome o = run(c, 2);
+  EXPECT_LT(o.losses().back(), o.losses().front());
+  EXPECT_GT(o.records.back().accuracy, 0.5);
+}
+
+// The length of a sample is the model's.
+TEST_F(GraphTrain, ServesTokens) {
+  ToWrite w;
+  w.input = w.target = {DType::i64, {8}};
+  auto parameter = [](Tensor t) { return t.eval().detach().set_requires_grad(true); };
+  w.parameters = {{"embed", parameter(drawn({256, 12}, 1))}, {"head", parameter(drawn({12, 256}, 2))}};
+  auto model = [&](const Tensor& x, const Tensor& target) {
+    Tensor rows = take(w.parameters[0].second, reshape(x, {-1}), 0), flat = reshape(target, {-1});
+    Tensor logits = matmul(rows, w.parameters[1].second);
+    Tensor loss = sum(cross_entropy(logits, flat, Reduction::none)) * (1.0 / static_cast<double>(flat.numel()));
+    return Written{loss, sum(equal(argmax(logits, -1), flat)), {logits}, {}};
+  };
+  w.train = w.eval = model;
+  GraphWriter(w).write(graph_);
+  std::string text;
+  for (int i = 0; i < 900; ++i) text += "abcdefg ";
+  std::ofstream(data_) << text;
+  TrainConfig c = config("tokens");
+  c.data = {"tokens", data_, 0};
+  c.optimizer.lr = 0.05;
+  Outcome o = run(c, 2);
+  EXPECT_LT(o.losses().back(), 0.5 * o.losses().front());
+  EXPECT_GT(o.records.back().accuracy, 0.9);
 }
 
 // The families take such data as well.

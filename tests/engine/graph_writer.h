@@ -148,7 +148,7 @@ class GraphWriter {
     if (const auto* s = std::get_if<std::string>(&a)) return *s;
     double v = std::get<double>(a);
     if (double other = std::get<double>(b); v != other && v == v)
-      return {{"ratio", {v * kSmall, 0.0, 1.0, 1.0, 0.0}}};  // one over the batch
+      return {{"ratio", {v * kSmall, 0.0, 1.0, 1.0, 0.0}}};  // a multiple of one over the batch
     if (std::isfinite(v)) return {{"float", v}};
     return {{"float", v != v ? "nan" : v > 0 ? "inf" : "-inf"}};
   }

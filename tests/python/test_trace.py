@@ -226,7 +226,9 @@ class Swish(ds.autograd.Function):
         return g
 
 
+_LOOSE = ds.ones(5, requires_grad=True)
 REFUSED = {
+    "loose": (lambda y: y * _LOOSE, "no parameter of the model"),
     "looks": (lambda y: y if y.sum().item() > 0 else -y, "looked at"),
     "prints": (lambda y: y * float(y.max()), "looked at"),
     "function": (Swish.apply, "Swish"),
@@ -256,6 +258,8 @@ def test_a_loss_must_be_one_number(tmp_path):
         _trace.trace(SimpleNN(), nn.CrossEntropyLoss(reduction="none"), x[:2], y[:2], tmp_path / "graph")
     with pytest.raises(ds.Error, match="same samples"):
         _trace.trace(SimpleNN(), None, x[:2], y[:3], tmp_path / "graph")
+    with pytest.raises(TypeError, match="2 of them"):
+        _trace.trace(SimpleNN(), None, (x[:2], x[:2]), y[:2], tmp_path / "graph")
     with pytest.raises(TypeError, match="Module"):
         _trace.trace(lambda x: x, None, x[:2], y[:2], tmp_path / "graph")
 
