@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <limits>
+#include <queue>
+
+#include "scheduler/pipeline/play.h"
+#include "scheduler/schedules/generators.h"
+#include "scheduler/schedules/search.h"
+
+namespace ds::pipeline {
+namespace {
+
+constexpr double never = std::numeric_limits<double>::infinity();
+
+// A pipeline in which every stage does, whenever it is free, what its policy likes best. Decisions are taken in the
+// order of time and know what has been started by then, never what is decided later.
+class Play {
+ public:
+  Play(const Request& request, Placement placement, double limit, const Policy& policy)
+      : request_(request), limit_(limit), policy_(policy), schedule_(blank(request, placement)) {
+    arrival_.assign(2 * schedule_.depth() * request.micro_batches, never);
+    next_.assign(2 * schedule_.depth(), 0);
+    stages_.resize(request.stages);
+    for (int i = 0; i < request.micro_batches; ++i) arrival_[forward_slot(schedule_, 0, i)] = 0;
+    wake(0, 0);
+  }
+
+  Schedule run() {
+    while (!events_.empty()) {
+      auto [time, stage] = events_.top();
+      events_.pop();
+      if (stages_[stage].free <= time) decide(stage, time);
+    }
+    return std::move(schedule_);
+  }
+
+ private:
+  struct Stage {
+    double free = 0;
+    double held = 0;
+    int in_flight = 0;  // forwards whose backward has not been
+    bool after_backward = false;
+    List pending;  // weight gradients
+    size_t weights = 0;
+  };
+  struct Choice {
+    int position = -1;
+    bool forward = false;
+    double at = never;  // when its input is there
+  };
+
+  void wake(double time, int stage) { events_.push({time, stage}); }
+  double share(int stage, int chunk) const { return request_.costs.activation_of(stage, chunk, request_.chunks); }
+
+  // A forward may start if the stage can still take the later chunks' forwards of what it holds then: without this
+  // first chunks could fill the memory that their own second chunks need.
+  bool fits(int stage, int chunk) const {
+    double needs = 0;
+    for (int c = chunk; c < request_.chunks; ++c) needs += share(stage, c);
+    return stages_[stage].held + needs <= limit_ + 1e-9;
+  }
+
+  // Only a first chunk's forward may be put off: the others free what the stage holds already.
+  bool ahead_enough(int stage, int chunk) const {
+    double most = request_.chunks * (1 + policy_.ahead * (request_.stages - 1 - stage));
+    return policy_.ahead > 0 && chunk == 0 && stages_[stage].in_flight >= most;
+  }
+
+  // The next piece at a position, if it is known when its input is there.
+  Choice next(int position, bool forward) const {
+    int i = next_[(forward ? 0 : schedule_.depth()) + position];
+    if (i == request_.micro_batches) return {};
+    return {position, forward,
+            arrival_[forward ? forward_slot(schedule_, position, i) : backward_slot(schedule_, position, i)]};
+  }
+
+  // The best forward or backward of a stage: of those that are there the one the policy prefers, else the earliest.
+  Choice best(int stage, bool forward, double time) const {
+    Choice best;
+    bool deep = forward ? policy_.deep_forward : policy_.deep_backward;
+    for (int k = 0; k < request_.chunks; ++k) {
+      int chunk = deep ? request_.chunks - 1 - k : k;
+      if (forward && (!fits(stage, chunk) || ahead_enough(stage, chunk))) continue;
+      Choice choice = next(schedule_.position(stage, chunk), forward);
+      if (choice.at < never && (best.position < 0 || (best.at > time && choice.at < best.at))) best = choice;
+    }
+    return best;
+  }
+
+  void decide(int stage, double time) {
+    Stage& own = stages_[stage];
+    Choice forward = best(stage, true, time), backward = best(stage, false, time);
+    bool weights = own.weights < own.pending.size();
+    Choice choice = backward;
+    bool forward_first = policy_.alternate && own.after_backward;
+    if (choice.at > time || (forward_first && forward.at <= time)) {
+      if (forward.at < choice.at || forward.at <= time) choice = forward;
+    }
+    if (choice.at <= time) return start(stage, time, choice);
+    if (!weights) return;  // the input's arrival wakes the stage
+    int chunk = own.pending[own.weights].chunk;
+    double takes = request_.costs.at(stage, chunk, request_.chunks).weight_gradient;
+    if (choice.at - time >= policy_.patience * takes) start_weights(stage, time, takes);
+  }
+
+  void start(int stage, double time, const Choice& choice) {
+    Stage& own = stages_[stage];
+    int chunk = schedule_.chunk_at(choice.position), depth = schedule_.depth();
+    int i = next_[(choice.forward ? 0 : depth) + choice.position]++;
+    const ChunkTimes& times = request_.costs.at(stage, chunk, request_.chunks);
+    double end = time + (choice.forward ? times.forward : times.input_gradient);
+    Operation op{choice.forward ? Kind::forward : Kind::input_gradient, i, chunk};
+    schedule_.lists[stage].push_back(op);
+    own.held += choice.forward ? share(stage, chunk) : -(1 - request_.costs.held_for_weights) * share(stage, chunk);
+    own.in_flight += choice.forward ? 1 : -1;
+    own.after_backward = !choice.forward;
+    own.free = end;
+    if (!choice.forward) own.pending.push_back({Kind::weight_gradient, i, chunk});
+    wake(end, stage);
+    if (choice.forward && choice.position + 1 == depth) {
+      arrive(stage, stage, backward_slot(schedule_, choice.position, i), end);
+    } else if (choice.forward) {
+      arrive(stage, schedule_.stage_at(choice.position + 1), forward_slot(schedule_, choice.position + 1, i), end);
+    } else if (choice.position > 0) {
+      arrive(stage, schedule_.stage_at(choice.position - 1), backward_slot(schedule_, choice.position - 1, i), end);
+    }
+  }
+
+  void arrive(int from, int to, int slot, double end) {
+    arrival_[slot] = end + request_.costs.edge(from, to, request_.stages);
+    wake(arrival_[slot], to);
+  }
+
+  void start_weights(int stage, double time, double takes) {
+    Stage& own = stages_[stage];
+    const Operation& op = own.pending[own.weights++];
+    schedule_.lists[stage].push_back(op);
+    own.held -= request_.costs.held_for_weights * share(stage, op.chunk);
+    own.free = time + takes;
+    wake(own.free, stage);
+  }
+
+  const Request& request_;
+  double limit_;
+  const Policy& policy_;
+  Schedule schedule_;
+  std::vector<double> arrival_;  // by slot: when the input of a position's piece is there
+  std::vector<int> next_;        // by position: the next forward; behind depth(): the next backward
+  std::vector<Stage> stages_;
+  std::priority_queue<std::pair<double, int>, std::vector<std::pair<double, int>>, std::greater<>> events_;
+};
+
+}  // namespace
+
+Schedule play_policy(const Request& request, Placement placement, double limit, const Policy& policy) {
+  return Play(request, placement, limit, policy).run();
+}
+
+}  // namespace ds::pipeline
