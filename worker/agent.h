@@ -100,6 +100,8 @@ class Agent final : public LinkEvents, public ExecutorEvents {
   Rank* find(const std::string& job, int64_t generation, int32_t rank) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   LogTail* tail_of(const Rank& rank) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool older_alive(const Rank& rank) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void tell_fetch(Rank& rank, const std::string& digest, const ArtifactCache::View& view)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool artifacts_ready(Rank& rank, double now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void launch(Rank& rank, double now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Process> spawn_executor(const Rank& rank) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -23,7 +23,7 @@ struct Rank {
   v1::ExecutorReport report;  // as the coordinator knows it, or is about to
   Process process;            // pid 0: waits for its artifacts, or for an older generation to be gone
   std::vector<ArtifactCache::Lease> artifacts;
-  double told_at = -kNever;  // how far its artifacts are
+  double tell_at = kNever;  // how far its artifacts are, the next time
   Watchdog watchdog{0};
   std::shared_ptr<CommandStream> commands;
   bool stream_open = false;

@@ -23,7 +23,7 @@ constexpr double kTotalsKept = 180;
 constexpr double kFlush = 2;  // for the last reports of a worker that ends
 constexpr int kBusyTickMs = 100, kIdleTickMs = 1000;
 constexpr double kOverslept = 0.5;
-constexpr double kTellFetch = 2;  // between two words on how far a fetch is
+constexpr double kTellFetch = 2, kFirstWord = 0.5;  // between two words on how far a fetch is; before the first
 
 void add(v1::ExecutorBeat& sum, const v1::ExecutorBeat& beat) {
   sum.set_allreduce_seconds(sum.allreduce_seconds() + beat.allreduce_seconds());
@@ -90,6 +90,16 @@ absl::StatusOr<Process> Agent::spawn_executor(const Rank& rank) {
                log);
 }
 
+void Agent::tell_fetch(Rank& rank, const std::string& digest, const ArtifactCache::View& view) {
+  std::string words = absl::StrCat("fetching ", digest::brief(digest));
+  if (view.size > 0) {
+    const double part = 100.0 * static_cast<double>(view.got) / static_cast<double>(view.size);
+    absl::StrAppendFormat(&words, ", %.0f%% of %d bytes", part, view.size);
+  }
+  rank.report.set_detail(std::move(words));
+  tell(rank);
+}
+
 // Whether all files that the rank needs are here. Tells how far they are, and of one that will not come.
 bool Agent::artifacts_ready(Rank& rank, double now) {
   for (const ArtifactCache::Lease& lease : rank.artifacts) {
@@ -107,12 +117,10 @@ bool Agent::artifacts_ready(Rank& rank, double now) {
       finish(rank);
       return false;
     }
-    if (now - rank.told_at < kTellFetch) return false;
-    rank.told_at = now;
-    const double part = view.size > 0 ? 100.0 * static_cast<double>(view.got) / static_cast<double>(view.size) : 0;
-    rank.report.set_detail(
-        absl::StrFormat("fetching %s, %.0f%% of %d bytes", digest::brief(lease.digest()), part, view.size));
-    tell(rank);
+    if (rank.tell_at == kNever) rank.tell_at = now + kFirstWord;
+    if (now < rank.tell_at) return false;
+    rank.tell_at = now + kTellFetch;
+    tell_fetch(rank, lease.digest(), view);
     return false;
   }
   rank.report.clear_detail();

@@ -261,6 +261,12 @@ std::vector<Problem> check_artifacts(const v1::JobSpec& spec, bool may_be_local)
                                              " is not the digest of an artifact, sha256: and 64 "
                                              "hexadecimal digits; dsctl and the SDK upload local files")});
   }
+  const v1::DataSpec& data = spec.data();
+  if (!may_be_local && data.dataset() == "tensors" && !data.path().empty() && data.path()[0] != '/' &&
+      !absl::StartsWith(data.path(), digest::kPrefix))
+    problems.push_back({"data.path", absl::StrCat(quoted(data.path()),
+                                                  " is neither the digest of an artifact nor an "
+                                                  "absolute path of the workers")});
   return problems;
 }
 

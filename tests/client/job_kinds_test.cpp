@@ -102,6 +102,11 @@ TEST(JobKinds, TheCoordinatorTakesDigestsOnly) {
             "dsctl and the SDK upload local files");
   spec.mutable_model()->set_graph(kDigest);
   EXPECT_TRUE(validate(spec).ok()) << validate(spec);
+  spec.mutable_data()->set_path("data.safetensors");
+  EXPECT_EQ(validate(spec).message(),
+            "data.path: \"data.safetensors\" is neither the digest of an artifact nor an absolute path of the workers");
+  spec.mutable_data()->set_path(kDigest);
+  EXPECT_TRUE(validate(spec).ok()) << validate(spec);
   spec.mutable_model()->set_graph("sha256:1");
   EXPECT_EQ(validate(spec).message().find('\n'), absl::string_view::npos) << "said once: " << validate(spec);
 }
