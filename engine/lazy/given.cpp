@@ -10,6 +10,14 @@ constexpr int64_t kMostElements = int64_t{1} << 47;
 
 }  // namespace
 
+void check_size(const char* op, const Shape& shape) {
+  int64_t left = kMostElements;
+  for (int64_t d : shape) {
+    if (d > left) fail(op, shape, " is too large");
+    left /= std::max<int64_t>(d, 1);
+  }
+}
+
 bool find_dtype(std::string_view name, DType* out) {
   for (int i = 0; i < kDTypes; ++i)
     if (name == name_of(static_cast<DType>(i))) {
@@ -73,11 +81,7 @@ std::vector<int64_t> Given::list(std::string_view name, size_t count, int64_t lo
 
 Shape Given::shape(std::string_view name) const {
   Shape shape{std::span<const int64_t>(list(name))};
-  int64_t left = kMostElements;
-  for (int64_t d : shape) {
-    if (d > left) fail(op_, "attribute \"", name, "\": ", shape, " is too large");
-    left /= std::max<int64_t>(d, 1);
-  }
+  check_size(op_, shape);
   return shape;
 }
 

@@ -49,6 +49,9 @@ class Given {
   std::span<const Type> inputs_;
 };
 
+// Throws Error naming `op` when there cannot be so many elements: no product of extents may overflow.
+void check_size(const char* op, const Shape& shape);
+
 // A dtype by its name; false when there is none.
 bool find_dtype(std::string_view name, DType* out);
 

@@ -68,6 +68,7 @@ Replayed replay(const Graph& graph, const Tensor& input, const Tensor& target,
         std::vector<Tensor> inputs;
         for (const Place& p : n.inputs) inputs.push_back(r.at(p));
         r.values_.push_back(run(n, std::move(inputs), batch, draw, i, input.device()));
+        for (const Tensor& t : r.values_.back()) check_size(n.name.c_str(), t.shape());
       } catch (const Error& e) {
         fail("graph", "node ", i, ", with a batch of ", batch, ": ", e.what());
       } catch (const std::out_of_range&) {

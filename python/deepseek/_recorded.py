@@ -63,6 +63,17 @@ def resized(args: list[Any], axes: Axes, sizes: Sizes) -> list[Any]:
     return out
 
 
+def flat(value: Any, what: str) -> list[Any]:
+    """The Tensors in lists, tuples and dicts."""
+    if isinstance(value, _C.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [t for v in value for t in flat(v, what)]
+    raise TypeError(f"[{what}] the model must give Tensors, or lists, tuples or dicts of them, got {type(value).__name__}")
+
+
 class Recorded:
     """Nodes as _C.graph gives them, at the sizes `base`, and with each size 1, 2 and 3 larger."""
 

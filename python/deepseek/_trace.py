@@ -14,7 +14,7 @@ from typing import Any
 
 from . import _C, _random, _recorded
 from ._C import Tensor
-from ._recorded import Dim, Recorded, Scaled, resized
+from ._recorded import Dim, Recorded, Scaled, flat, resized
 from .serialization import _bytes, _write_safetensors
 
 KEY, VERSION = "deepseek.graph", 1
@@ -197,14 +197,15 @@ class _Graph:
             x, y = known[-2:]
             output = state.top[0](x)
             value = _loss(self.loss, output, y)
-            roots, marks = [value], {"loss": 0}
+            roots: list[Tensor] = [value]
+            marks: dict[str, Any] = {"loss": 0}
             if train:
                 changed = {n: b for (n, b), before in zip(state.buffers.items(), known[len(state.parameters) :])
                            if _C.node_id(b) != _C.node_id(before)}  # fmt: skip
                 marks["updates"] = {n: len(roots) + i for i, n in enumerate(changed)}
                 roots += [_same_type(n, b, before) for (n, b), before in zip(changed.items(), (known[self._place(n)] for n in changed))]
             else:
-                outputs = _flat(output)
+                outputs = flat(output, "trace")
                 marks["outputs"] = [len(roots) + i for i in range(len(outputs))]
                 roots += outputs
                 hits = _correct(outputs[0], y)
@@ -315,16 +316,6 @@ def _same_type(name: str, now: Tensor, before: Tensor) -> Tensor:
     if now.shape != before.shape or now.dtype != before.dtype:
         raise _Refused(f"[trace] training makes buffer {name!r}, {before.dtype.name}{before.shape}, a {now.dtype.name}{now.shape}")
     return now
-
-
-def _flat(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return [t for v in value for t in _flat(v)]
-    raise _Refused(f"[trace] the model must give Tensors, or lists, tuples or dicts of them, got {type(value).__name__}")
 
 
 def _placed(marks: Any, places: list[Any]) -> Any:

@@ -12,7 +12,7 @@ import onnx
 from onnx import helper
 
 from .. import _C
-from .._recorded import Axes, Dim, Recorded, resized
+from .._recorded import Axes, Dim, Recorded, flat, resized
 from ..nn import Module
 from .values import CODES, Tensor, to_numpy, wrap
 from .writing import WRITERS, Step, Writer
@@ -79,16 +79,6 @@ def _axes(names: list[str], args: list[Tensor], given: Any, batch: bool) -> Axes
     return out
 
 
-def _flat(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return [t for v in value for t in _flat(v)]
-    raise TypeError(f"[onnx.export] the model must give Tensors, or lists, tuples or dicts of them, got {type(value).__name__}")
-
-
 class _Export:
     def __init__(self, model: Any, args: list[Tensor], names: list[str], output_names: Any, axes: Axes, opset: int):
         self.model, self.names, self.axes, self.opset = model, names, axes, opset
@@ -109,7 +99,7 @@ class _Export:
             for a in given:
                 if a.dtype.is_floating_point:
                     _C.require_grad(a, True)
-            outputs = _flat(self.model(*given))
+            outputs = flat(self.model(*given), "onnx.export")
         finally:
             _C.set_grad_enabled(before)
         nodes, places = _C.graph(outputs, given + [t for _, t in self.known])
@@ -207,7 +197,7 @@ def compare(model: Any, proto: Any, args: list[Tensor], axes: Axes, path: Any = 
     turned = [wrap(np.roll(to_numpy(a), 1)) for a in args]  # other values: nothing of the given ones may be baked in
     trials = [args, turned] + ([resized(args, axes, {s: n + 2 for s, n in now.items()})] if axes else [])
     for given in trials:
-        want = [to_numpy(t) for t in _flat(model(*given))]
+        want = [to_numpy(t) for t in flat(model(*given), "onnx.export")]
         got = run({n: to_numpy(a) for n, a in zip(names, given)})
         for a, b in zip(got, want):
             if a.shape != b.shape or a.dtype != b.dtype:
