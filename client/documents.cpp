@@ -58,7 +58,8 @@ std::string ranks_cell(const Json& job) {
   std::string out;
   for (const Json& r : job["ranks"])
     absl::StrAppend(&out, out.empty() ? "" : ", ", r["rank"].get<int>(), " on ", r["worker"].get<std::string>(), " ",
-                    r["device"].get<std::string>(), " ", r["state"].get<std::string>());
+                    r["device"].get<std::string>(), " ", r["state"].get<std::string>(),
+                    r["state"] == "ASSIGNED" && r["detail"] != "" ? " " + r["detail"].get<std::string>() : "");
   return out;
 }
 

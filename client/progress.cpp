@@ -40,6 +40,15 @@ std::string steps(const v1::Job& job) {
                    : absl::StrCat("step ", job.progress().step());
 }
 
+// What a job that is not running yet waits for: a rank's files, on their way to its worker.
+std::string waits_for(const v1::Job& job) {
+  for (const v1::RankStatus& rank : job.ranks()) {
+    if (rank.state() == v1::RANK_ASSIGNED && !rank.detail().empty())
+      return absl::StrCat("rank ", rank.rank(), " on ", rank.worker(), ": ", rank.detail());
+  }
+  return "";
+}
+
 int columns_of(FILE* out) {
   winsize size{};
   return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -60,7 +69,7 @@ std::string progress_bar(const v1::Job& job, int columns) {
 
 std::string progress_line(const v1::Job& job) {
   return absl::StrCat(job.id(), " ", state_name(job.state()), " ", steps(job), " epoch ", job.progress().epoch(),
-                      figures(job, " "));
+                      figures(job, " "), waits_for(job).empty() ? "" : absl::StrCat(" ", waits_for(job)));
 }
 
 Progress::Progress(FILE* out) : out_(out), terminal_(isatty(fileno(out)) == 1) {}
@@ -91,6 +100,9 @@ void Progress::show(const v1::Job& job) {
     absl::FPrintF(out_, "%s\n", progress_line(job));
   } else if (job.state() == v1::RUNNING || job.state() == v1::SUCCEEDED) {
     absl::FPrintF(out_, "\r%s\033[K", progress_bar(job, columns_of(out_)));
+    bar_ = true;
+  } else if (const std::string what = waits_for(job); !what.empty()) {
+    absl::FPrintF(out_, "\r%s\033[K", what.substr(0, static_cast<size_t>(columns_of(out_)) - 1));
     bar_ = true;
   }
   std::fflush(out_);

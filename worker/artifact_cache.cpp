@@ -43,6 +43,7 @@ struct ArtifactCache::Fetch {
   absl::Status open() {
     sha = digest::Sha256();
     got = 0;
+    spoilt = false;
     file.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0444));
     return file.get() >= 0 ? absl::OkStatus() : failed("cannot make");
   }
@@ -66,6 +67,7 @@ struct ArtifactCache::Fetch {
   UniqueFd file;
   digest::Sha256 sha;
   int64_t got = 0, size = -1;
+  bool spoilt = false;  // all came, and it is not what its name says
 };
 
 ArtifactCache::Lease& ArtifactCache::Lease::operator=(Lease&& other) noexcept {
@@ -242,8 +244,8 @@ absl::Status ArtifactCache::fetch(const std::string& digest) {
     const int64_t before = fetch.got;
     const absl::Status status = attempt(fetch);
     if (status.ok()) break;
-    // Damaged on the way, it may be. If not, the coordinator says so when it reads the whole.
-    if ((absl::IsDataLoss(status) || absl::IsOutOfRange(status)) && before + fetch.got > 0 && !again) {
+    // Damaged on the way, it may be; if not, the coordinator says so when it is asked for the whole.
+    if ((fetch.spoilt || absl::IsOutOfRange(status)) && !again) {
       again = true;
       if (absl::Status opened = fetch.open(); !opened.ok()) return opened;
       continue;
@@ -280,6 +282,7 @@ absl::Status ArtifactCache::attempt(Fetch& fetch) {
   if (absl::Status status = source_.fetch(fetch.digest, fetch.got, sink); !status.ok()) return status;
   if (fetch.got < fetch.size) return absl::UnavailableError("the stream ended early");
   if (const std::string is = fetch.sha.finish(); is != fetch.digest) {
+    fetch.spoilt = true;
     return absl::DataLossError(absl::StrCat("[artifact] what came for ", fetch.digest, " is ", is));
   }
   return absl::OkStatus();

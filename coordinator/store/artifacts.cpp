@@ -31,8 +31,12 @@ absl::Status named(const std::string& digest) {
                                                  "\" is not a digest: sha256: and 64 lower-case hexadecimal digits"));
 }
 
-absl::Status absent(const std::string& digest) {
-  return absl::NotFoundError(absl::StrCat("[artifact] ", digest, " is not here"));
+// Of an artifact without a file at `path`. One that was found damaged is told so to all who ask, not only to the first.
+absl::Status absent(const std::string& digest, const std::string& path) {
+  if (::access(absl::StrCat(path, kDamaged).c_str(), F_OK) != 0)
+    return absl::NotFoundError(absl::StrCat("[artifact] ", digest, " is not here"));
+  return absl::DataLossError(
+      absl::StrCat("[artifact] ", digest, " is damaged on the coordinator's disk, and set aside; upload it again"));
 }
 
 int64_t free_bytes(const std::string& folder) {
@@ -71,7 +75,7 @@ absl::StatusOr<ArtifactInfo> Artifacts::stat(const std::string& digest) const {
   if (absl::Status status = named(digest); !status.ok()) return status;
   struct stat info {};
   if (::stat(path(digest).c_str(), &info) != 0) {
-    if (errno == ENOENT) return absent(digest);
+    if (errno == ENOENT) return absent(digest, path(digest));
     return absl::ErrnoToStatus(errno, absl::StrCat("[artifact] ", path(digest)));
   }
   return ArtifactInfo{digest, info.st_size, time_of(info)};
@@ -157,6 +161,7 @@ absl::StatusOr<ArtifactInfo> Artifacts::Writer::commit() {
   if (fchmod(fd_, 0444) != 0 || fsync(fd_) != 0) return failed("cannot make it durable");
   if (::rename(path_.c_str(), owner_.path(digest_).c_str()) != 0) return failed("cannot rename it");
   path_.clear();
+  (void)::unlink(absl::StrCat(owner_.path(digest_), kDamaged).c_str());
   if (absl::Status status = sync_folder(owner_.folder_); !status.ok()) return status;
   return owner_.use(digest_);
 }
@@ -165,7 +170,7 @@ absl::StatusOr<std::unique_ptr<Artifacts::Reader>> Artifacts::read(const std::st
   if (absl::Status status = named(digest); !status.ok()) return status;
   std::unique_ptr<Reader> reader(new Reader(*this, digest, offset));
   reader->fd_ = ::open(path(digest).c_str(), O_RDONLY | O_CLOEXEC);
-  if (reader->fd_ < 0 && errno == ENOENT) return absent(digest);
+  if (reader->fd_ < 0 && errno == ENOENT) return absent(digest, path(digest));
   struct stat info {};
   if (reader->fd_ < 0 || fstat(reader->fd_, &info) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("[artifact] ", path(digest)));

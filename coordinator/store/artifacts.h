@@ -22,7 +22,8 @@ struct ArtifactInfo {
   absl::Time used;  // last put, or last named by a job
 };
 
-// Any thread. Errors say which digest and why: InvalidArgument for what is no digest, NotFound for what is not here.
+// Any thread. Errors say which digest and why: InvalidArgument for what is no digest, NotFound for what is not here,
+// DataLoss for what was found damaged.
 class Artifacts {
  public:
   // Makes the folder, and removes what puts of an earlier process left unfinished. `most_bytes`: of one artifact.

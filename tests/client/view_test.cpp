@@ -82,6 +82,15 @@ TEST(Progress, BarFitsTheTerminal) {
 
 TEST(Progress, LineSaysTheSame) {
   EXPECT_EQ(progress_line(halfway()), "j-1 RUNNING step 50/100 epoch 0 loss 0.2500 1000 samples/s ETA 5s");
+  v1::Job starting;
+  starting.set_id("j-2");
+  starting.set_state(v1::STARTING);
+  v1::RankStatus& rank = *starting.add_ranks();
+  rank.set_worker("w1");
+  rank.set_state(v1::RANK_ASSIGNED);
+  rank.set_detail("fetching sha256:012345678901, 45% of 100 bytes");
+  EXPECT_EQ(progress_line(starting),
+            "j-2 STARTING step 0 epoch 0 rank 0 on w1: fetching sha256:012345678901, 45% of 100 bytes");
   EXPECT_EQ(progress_line(v1::Job()), " JOB_STATE_UNSPECIFIED step 0 epoch 0");
 }
 

@@ -145,10 +145,14 @@ TEST_F(ArtifactsTest, DamageIsNamedAndSetAside) {
     const absl::Status status = get(digest).status();
     EXPECT_TRUE(absl::IsDataLoss(status)) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(digest + " is damaged on the coordinator's disk"));
-    EXPECT_TRUE(absl::IsNotFound(artifacts_->stat(digest).status())) << "so that it can be put again";
+    for (const absl::Status& again : {get(digest).status(), artifacts_->stat(digest).status()}) {
+      EXPECT_TRUE(absl::IsDataLoss(again)) << "the second who asks hears it, too: " << again;
+    }
+    EXPECT_TRUE(artifacts_->list().empty());
   }
   ASSERT_TRUE(put(big_).ok());
   EXPECT_EQ(*get(digest), big_);
+  EXPECT_EQ(files(), 1) << "put right: nothing is left of the damaged one";
 }
 
 TEST_F(ArtifactsTest, PutsOfOneFileAtATimeAgree) {

@@ -219,6 +219,14 @@ TEST_F(ArtifactCacheTest, WhatIsAlwaysSpoiltIsDataLoss) {
   EXPECT_EQ(files(), 0);
 }
 
+TEST_F(ArtifactCacheTest, ACoordinatorThatSaysDataLossIsBelieved) {
+  const std::string digest = source_.add(text_);
+  source_.plan({900, absl::DataLossError("is damaged on the coordinator's disk"), false});
+  source_.plan({0, absl::NotFoundError("set aside meanwhile"), false});
+  const auto lease = cache_->acquire(digest);
+  EXPECT_THAT(std::string(settle(lease).status.message()), HasSubstr("is damaged on the coordinator's disk"));
+}
+
 TEST_F(ArtifactCacheTest, WhatTheCoordinatorLacksFailsAtOnceAndMayBeAskedForAgain) {
   const auto lease = cache_->acquire(name_of(text_));
   EXPECT_TRUE(absl::IsNotFound(settle(lease).status));
