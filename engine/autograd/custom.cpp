@@ -1,5 +1,6 @@
 #include "engine/autograd/custom.h"
 
+#include "engine/ops/attention.h"
 #include "engine/ops/elementwise.h"
 
 namespace ds {
@@ -20,6 +21,7 @@ void Custom::eval(Execution& e) const {
 }
 
 Made Custom::make(const Given& g) {
+  if (g.text("function") == BlockedAttention::kName) return BlockedAttention::make(g);
   if (g.text("function") != kStop)
     fail(g.op(), "the gradient of \"", g.text("function"), "\" is a function of its own: it cannot be written down");
   g.takes(1);

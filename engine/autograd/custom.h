@@ -19,7 +19,7 @@ std::vector<Tensor> custom_gradient(std::vector<Tensor> outputs, std::vector<Ten
 // The same value outside of autograd. Unlike Tensor::detach() it computes nothing yet.
 Tensor stop_gradient(const Tensor& x);
 
-class Custom final : public Primitive<OpKind::Custom> {  // (outputs..., inputs...) -> outputs
+class Custom : public Primitive<OpKind::Custom> {  // (outputs..., inputs...) -> outputs
  public:
   static constexpr const char* kStop = "stop_gradient";  // the name of the one that has no vjp
   Custom(size_t outputs, Vjp vjp, std::string name) : outputs_(outputs), vjp_(std::move(vjp)), name_(std::move(name)) {}
@@ -28,7 +28,7 @@ class Custom final : public Primitive<OpKind::Custom> {  // (outputs..., inputs.
                           std::span<const Tensor> grads) const override;
   void eval(Execution& e) const override;
   Attributes attributes() const override { return {{"function", name_}}; }
-  static Made make(const Given& g);  // of stop_gradient alone; throws for any other
+  static Made make(const Given& g);  // of stop_gradient and blocked attention; throws for any other
 
  private:
   size_t outputs_;

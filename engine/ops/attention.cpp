@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/autograd/custom.h"
+#include "engine/ops/attention.h"
 #include "engine/ops/elementwise.h"
 
 namespace ds {
@@ -87,19 +87,17 @@ std::vector<Tensor> backward(const Tensor& q, const Tensor& k, const Tensor& v, 
 
 // Added masks that want a gradient have all the scores' extents.
 Tensor blocked(const Tensor& q, const Tensor& k, const Tensor& v, const Call& c) {
-  std::vector<Tensor> in{q, k, v};
-  bool wants_mask = c.mask && c.mask.requires_grad();
-  if (wants_mask) in.push_back(c.mask);
+  Tensors in{q, k, v};
+  if (c.mask) in.push_back(c.mask);
   bool any = std::any_of(in.begin(), in.end(), [](const Tensor& t) { return t.requires_grad(); });
   if (!any || NoGrad::active()) return forward(q, k, v, c);
-  Tensor y;
+  Tensors all;
   {
     NoGrad none;
-    y = forward(q, k, v, c);
+    all.push_back(forward(q, k, v, c));
   }
-  return custom_gradient({y}, in, [q, k, v, c, wants_mask](std::span<const Tensor> grads) {
-    return backward(q, k, v, c, grads[0], wants_mask);
-  })[0];
+  for (const Tensor& t : in) all.push_back(t);
+  return append1(std::make_unique<BlockedAttention>(c.causal, c.scale), std::move(all));
 }
 
 Tensor merge(const Tensor& x, const Shape& to) {  // broadcast, then (groups, length, width)
@@ -158,6 +156,36 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
                      merge(v, whole(v.size(-2), v.size(-1))), c);
   Shape shape = whole(q.size(-2), v.size(-1));
   return reshape(y, {shape.begin(), shape.end()});
+}
+
+std::vector<Tensor> BlockedAttention::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
+  Call c{in.size() > 4 ? in[4] : Tensor(), causal_, scale_};
+  Grads out = backward(in[1], in[2], in[3], c, grads[0], c.mask && c.mask.requires_grad());
+  out.insert(out.begin(), Tensor());  // of the result: it is not looked through
+  out.resize(in.size());
+  return out;
+}
+
+Attributes BlockedAttention::attributes() const {
+  return {{"function", std::string(kName)}, {"causal", int64_t{causal_}}, {"scale", scale_}};
+}
+
+Made BlockedAttention::make(const Given& g) {
+  std::span<const Type> in = g.inputs();
+  if (in.size() != 4 && in.size() != 5) fail(kName, "takes 4 or 5 inputs, got ", in.size());
+  for (const Type& t : in.first(4))
+    if (t.shape.rank() != 3 || t.dtype != in[0].dtype || (t.dtype != DType::f32 && t.dtype != DType::f64))
+      fail(kName, "float32 or float64 of (groups,length,width) is needed, got ", t);
+  const Shape &y = in[0].shape, &q = in[1].shape, &k = in[2].shape, &v = in[3].shape;
+  if (!(y == Shape{q[0], q[1], v[2]}) || !(k == Shape{q[0], v[1], q[2]}) || v[0] != q[0])
+    fail(kName, "result ", y, ", q ", q, ", k ", k, " and v ", v, " do not fit");
+  if (in.size() == 5) {
+    const Type& mask = in[4];
+    bool fits = mask.shape.rank() == 3 && (mask.dtype == DType::boolean || mask.dtype == in[0].dtype);
+    for (int i = 0; fits && i < 3; ++i) fits = mask.shape[i] == 1 || mask.shape[i] == (i < 2 ? q[i] : k[1]);
+    if (!fits) fail(kName, "the mask ", mask, " does not fit q ", q, " and k ", k);
+  }
+  return std::make_unique<BlockedAttention>(g.integer("causal", 0, 1) != 0, g.number("scale"));
 }
 
 }  // namespace ds

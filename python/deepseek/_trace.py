@@ -18,6 +18,7 @@ from ._recorded import Dim, Recorded, Scaled, flat, resized
 from .serialization import _bytes, _write_safetensors
 
 KEY, VERSION = "deepseek.graph", 1
+_ENGINES_OWN = ("stop_gradient", "scaled_dot_product_attention")  # gradients of `custom` that are no Python
 _BASES = (7, 19, 43)  # batch sizes to record at: another one where an extent happens to be the same as the first
 
 
@@ -214,7 +215,7 @@ class _Graph:
                     roots.append(hits)
             nodes, places = _C.graph(roots, known)
             for op, _, _, attributes, _ in nodes:
-                if op == "custom" and attributes["function"] != "stop_gradient":
+                if op == "custom" and attributes["function"] not in _ENGINES_OWN:
                     raise _Refused(f"[trace] the gradient of {attributes['function']} is written in Python (an autograd.Function, a hook): it cannot run without")
             if train and value.requires_grad:
                 wanted = [(n, known[i]) for i, (n, p) in enumerate(state.parameters.items()) if p.requires_grad]

@@ -80,6 +80,10 @@ std::vector<Tensor> results() {
   r.insert(r.end(), {softmax(a), log_softmax(b), loss, norm});
   r.push_back(grad(loss, std::vector<Tensor>{a}, {.retain_graph = true})[0]);
   r.push_back(grad(sum(norm * norm), std::vector<Tensor>{a}, {.retain_graph = true})[0]);
+  Tensor q = leaf({1, 2, 130, 4}, 12), k = leaf({1, 2, 130, 4}, 13), weights = leaf({130, 130}, 14);
+  r.push_back(scaled_dot_product_attention(q, k, k * 2.0, {.mask = {}, .causal = true}));
+  r.push_back(scaled_dot_product_attention(q, k, q, {.mask = weights}));
+  r.push_back(scaled_dot_product_attention(q, k, q, {.mask = less(weights.detach(), like(weights, 1))}));
   Tensor index = Tensor::from<int64_t>({2, 0, 1}, {3}), each = Tensor::from<int64_t>({1, 0, 1, 2}, {1, 4});
   r.insert(r.end(), {take(a, index, 0), gather(a, 0, each), scatter_add(a, 0, each, slice(b, 0, 0, 1))});
   r.push_back(gradients(sum(take(a, index, 0)), {a})[0]);  // put_add

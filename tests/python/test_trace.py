@@ -107,7 +107,20 @@ def rows(output, target):
     return F.cross_entropy(output.flatten(0, -2), target.flatten())
 
 
+class Long(nn.Module):
+    """Attention over as many keys as the engine takes in blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.out = nn.Linear(4, 12), nn.Linear(4, 5)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).unsqueeze(1).chunk(3, -1)
+        return self.out(F.scaled_dot_product_attention(q, k, v, is_causal=True).squeeze(1).mean(1))
+
+
 CASES = {
+    "long": (Long, F.cross_entropy, lambda: data_of((530, 4), 5, n=12)),
     "simple": (SimpleNN, F.cross_entropy, lambda: data_of((20,), 5)),
     "convolutional": (convolutional, nn.CrossEntropyLoss(), lambda: data_of((2, 8, 8), 5)),
     "transformer": (Transformer, rows, tokens),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import _C, _recorded
+from .. import _C
 from ._common import Tensor, cast_products
 from .dropout import dropout
 from .linear import linear
@@ -30,7 +30,7 @@ _BLOCKS_FROM = 512  # keys: below, the whole score matrix is small, and the comp
 def _in_blocks(query: Tensor, key: Tensor, value: Tensor, dropout_p: float, factor: float, enable_gqa: bool) -> bool:
     """Whether the engine's attention serves: its memory grows with the length, not with its square."""
     batched = query.ndim >= 3 and query.shape[:-3] == key.shape[:-3] == value.shape[:-3]
-    if _recorded.active or not batched or key.shape[-2] < _BLOCKS_FROM or dropout_p or factor <= 0:
+    if not batched or key.shape[-2] < _BLOCKS_FROM or dropout_p or factor <= 0:
         return False
     heads, served = query.shape[-3], key.shape[-3]
     return value.shape[-3] == served and (heads == served or (enable_gqa and served > 0 and heads % served == 0))
