@@ -23,9 +23,10 @@ struct AgentOptions {
   std::string name, incarnation;
   int slots = 1;
   std::map<std::string, std::string> labels;
-  std::string data;      // folder of logs and sockets
-  std::string socket;    // where executors find the worker
-  std::string executor;  // path of ds-executor
+  std::string data;                // folder of logs and sockets
+  std::string socket;              // where executors find the worker
+  std::string executor;            // path of ds-executor
+  std::string python = "python3";  // that runs scripts
   std::vector<int> cores;
   std::string metrics_address;
   std::string log_level = "info";

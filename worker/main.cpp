@@ -55,6 +55,7 @@ void describe(CLI::App& app, Flags& flags) {
   app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; port 0: any free one")->capture_default_str();
   app.add_option("--ready-file", flags.ready_file, "written once the coordinator has accepted this worker");
   app.add_option("--executor", a.executor, "the program that runs one rank")->capture_default_str();
+  app.add_option("--python", a.python, "the interpreter of script jobs")->envname("DS_PYTHON")->capture_default_str();
   app.add_option("--cores", flags.cores, "cores to share among the slots, like 0,2-3; default: all");
   app.add_option("--artifact-cache", a.artifact_bytes, "most bytes of fetched artifacts to keep, such as 32GiB")
       ->transform(CLI::AsSizeValue(false));

@@ -86,7 +86,7 @@ absl::StatusOr<Process> Agent::spawn_executor(const Rank& rank) {
       cpu_share(options_.cores, *slot, options_.slots, static_cast<int>(rank.start.spec().train().threads()));
   return spawn({options_.executor, "--job-file", job_file, "--socket", options_.socket, "--parent",
                 absl::StrCat(getpid()), "--cores", format_cores(share.cores), "--threads", absl::StrCat(share.threads),
-                "--log-level", options_.log_level},
+                "--python", options_.python, "--log-level", options_.log_level},
                log);
 }
 

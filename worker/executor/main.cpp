@@ -13,6 +13,7 @@
 #include "engine/comm/communicator.h"
 #include "engine/train/trainer.h"
 #include "worker/cores.h"
+#include "worker/executor/script.h"
 #include "worker/executor/session.h"
 #include "worker/executor/translate.h"
 #include "worker/logging.h"
@@ -24,7 +25,7 @@ using namespace ds;
 constexpr int kFailed = 1, kUserError = 2, kStopped = 75;
 
 struct Flags {
-  std::string job_file, socket, cores, log_level = "info";
+  std::string job_file, socket, cores, python = "python3", log_level = "info";
   int parent = 0, threads = 1;
 };
 
@@ -58,14 +59,12 @@ v1::ExecutorDone failed(const std::string& error, bool retryable) {
   return done;
 }
 
-v1::ExecutorDone train_rank(const v1::StartRank& start, int threads, comm::Endpoint& endpoint, worker::Session& session,
-                            worker::Reporter& reporter) {
-  std::optional<std::vector<std::string>> peers = session.wait_for_peers();
+v1::ExecutorDone train_model(const v1::StartRank& start, int threads, comm::Endpoint& endpoint,
+                             const std::vector<std::string>& peers, worker::Session& session,
+                             worker::Reporter& reporter) {
   v1::ExecutorDone done;
-  done.set_stopped(!peers);
-  if (!peers) return done;
   try {
-    std::unique_ptr<comm::Communicator> communicator = endpoint.connect(start.rank(), *peers);
+    std::unique_ptr<comm::Communicator> communicator = endpoint.connect(start.rank(), peers);
     spdlog::info("training ranks={} transport={} threads={}", start.ranks(), communicator->transport(), threads);
     session.training();
     train::TrainEnd end = train::train(worker::to_config(start, threads), *communicator, reporter);
@@ -80,6 +79,18 @@ v1::ExecutorDone train_rank(const v1::StartRank& start, int threads, comm::Endpo
   }
 }
 
+// Once all ranks are there. A script's ranks meet by themselves, if they want to: `endpoint` is null.
+v1::ExecutorDone run_rank(const v1::StartRank& start, const Flags& flags, comm::Endpoint* endpoint,
+                          worker::Session& session, worker::Reporter& reporter) {
+  std::optional<std::vector<std::string>> peers = session.wait_for_peers();
+  v1::ExecutorDone done;
+  done.set_stopped(!peers);
+  if (!peers) return done;
+  if (endpoint) return train_model(start, flags.threads, *endpoint, *peers, session, reporter);
+  session.training();
+  return worker::run_script(start, {flags.python, flags.threads}, reporter);
+}
+
 int run(const Flags& flags) {
   v1::StartRank start = read_start(flags.job_file);
   worker::start_logging(absl::StrCat("job=", start.job(), " generation=", start.generation(), " rank=", start.rank()),
@@ -88,15 +99,16 @@ int run(const Flags& flags) {
   worker::Fence fence(start.job_dir(), start.generation());
   worker::Reporter reporter(start);
   worker::Session session(flags.socket, reporter, fence);
-  std::unique_ptr<comm::Endpoint> endpoint = comm::make_endpoint(start.ranks() > 1 ? "ucx" : "self");
+  std::unique_ptr<comm::Endpoint> endpoint;
+  if (start.spec().model().script().empty()) endpoint = comm::make_endpoint(start.ranks() > 1 ? "ucx" : "self");
   v1::ExecutorHello hello;
   hello.set_job(start.job());
   hello.set_generation(start.generation());
   hello.set_rank(start.rank());
   hello.set_pid(getpid());
-  hello.set_address(endpoint->address());
+  if (endpoint) hello.set_address(endpoint->address());
   session.hello(hello);
-  v1::ExecutorDone done = train_rank(start, flags.threads, *endpoint, session, reporter);
+  v1::ExecutorDone done = run_rank(start, flags, endpoint.get(), session, reporter);
   session.done(done);
   if (done.succeeded()) return 0;
   return done.stopped() ? kStopped : done.retryable() ? kFailed : kUserError;
@@ -113,6 +125,7 @@ int main(int argc, char** argv) {
   app.add_option("--parent", flags.parent, "pid of the worker");
   app.add_option("--cores", flags.cores, "cores to run on");
   app.add_option("--threads", flags.threads, "compute threads")->check(CLI::Range(1, 4096));
+  app.add_option("--python", flags.python, "the interpreter of script jobs");
   app.add_option("--log-level", flags.log_level, "level of the log");
   CLI11_PARSE(app, argc, argv);
   die_with_parent(flags.parent);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .. import _C
+from .. import _C, distributed
 from .._random import Generator, default_generator, draw, randperm
 
 
@@ -119,10 +119,15 @@ class BatchSampler(Sampler):
 
 
 class DistributedSampler(Sampler):
-    """The share of one rank: every epoch another order, the same on all ranks. Call set_epoch() before each."""
+    """The share of one rank: every epoch another order, the same on all ranks. Call set_epoch() before each.
+    num_replicas, rank: default, those of deepseek.distributed."""
 
-    def __init__(self, dataset: Any, num_replicas: int, rank: int, shuffle: bool = True, seed: int = 0, drop_last: bool = False) -> None:
+    def __init__(
+        self, dataset: Any, num_replicas: int | None = None, rank: int | None = None, shuffle: bool = True, seed: int = 0, drop_last: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(dataset)
+        num_replicas = distributed.get_world_size() if num_replicas is None else num_replicas
+        rank = distributed.get_rank() if rank is None else rank
         if not 0 <= rank < num_replicas:
             raise _C.Error(f"[DistributedSampler] rank {rank} is out of range for {num_replicas}")
         self.num_replicas, self.rank, self.shuffle, self.seed, self.drop_last = num_replicas, rank, shuffle, seed, drop_last

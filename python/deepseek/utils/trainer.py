@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any, Callable
 
-from .. import _C
+from .. import _C, job
 from .._C import Tensor
 from ..amp import GradScaler, autocast
 from ..nn.utils import clip_grad_norm_
@@ -18,7 +18,8 @@ class Trainer:
     """fit() trains, evaluate() measures; a batch is (inputs..., target), and loss(output, target) what is made small.
 
     metrics: functions of (output, target) by name. scheduler: stepped after each update, or after each epoch if
-    scheduler_every="epoch". precision: a dtype for autocast; float16 brings loss scaling.
+    scheduler_every="epoch". precision: a dtype for autocast; float16 brings loss scaling. In a script job every update is
+    a line of the job's history.
     """
 
     def __init__(
@@ -85,6 +86,8 @@ class Trainer:
             value = loss.item()
             total, count = total + value, count + 1
             self.history.record(loss=value)
+            if pending == 0:
+                job.report(self.updates, loss=value, epoch=max(self.epoch - 1, 0))
             if bar:
                 bar.set(loss=total / count, lr=self.optimizer.param_groups[0]["lr"])
         if pending:
@@ -123,6 +126,7 @@ class Trainer:
             values = self.train_epoch(loader, label)
             if validation is not None:
                 values.update({f"val_{k}": v for k, v in self.evaluate(validation, f"{label} validation").items()})
+                job.report(self.updates, epoch=self.epoch - 1, test_loss=values["val_loss"], test_accuracy=values.get("val_accuracy"))
                 if self.progress:
                     print("  ".join(f"{k} {v:.4f}" for k, v in values.items()))
             self.history.end_epoch(**values)

@@ -1,0 +1,193 @@
+#include "worker/executor/script.h"
+
+#include <signal.h>
+
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "worker/executor/child.h"
+#include "worker/executor/translate.h"
+#include "worker/logging.h"
+
+namespace ds::worker {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr int kStopped = 75, kPeerLost = 74, kSignalled = 128;
+constexpr int kLookMs = 100;
+constexpr double kFrozen = 3;      // in the stopped state, seconds
+constexpr double kStopGrace = 60;  // from the wish to stop to SIGKILL
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+double unix_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// The program under the job's name, so that its traces say something.
+std::string named_link(const v1::StartRank& start, const fs::path& folder) {
+  fs::create_directories(folder);
+  fs::path link = folder / (start.spec().name() + ".py");
+  std::error_code ignored;
+  fs::remove(link, ignored);
+  fs::create_symlink(fs::absolute(local_path(start, start.spec().model().script())), link);
+  return link;
+}
+
+ChildOptions child_options(const v1::StartRank& start, const ScriptOptions& options) {
+  fs::path folder = start.job_dir();
+  const std::string of_rank = absl::StrCat("gen-", start.generation(), "-rank-", start.rank());
+  ChildOptions out;
+  out.argv = {options.python, named_link(start, folder / "scripts" / of_rank)};
+  out.argv.insert(out.argv.end(), start.spec().model().args().begin(), start.spec().model().args().end());
+  out.folder = folder;
+  out.channel_variable = "DS_JOB_CHANNEL";
+  out.environment = {{"DS_JOB", start.job()},
+                     {"DS_JOB_DIR", folder},
+                     {"DS_RENDEZVOUS", folder / "rendezvous" / absl::StrCat("gen-", start.generation())},
+                     {"RANK", absl::StrCat(start.rank())},
+                     {"WORLD_SIZE", absl::StrCat(start.ranks())},
+                     {"OMP_NUM_THREADS", absl::StrCat(options.threads)},
+                     {"PYTHONUNBUFFERED", "1"}};
+  if (const std::string& data = start.spec().data().path(); !data.empty())
+    out.environment["DS_DATA"] = local_path(start, data);
+  return out;
+}
+
+class Script {
+ public:
+  Script(const v1::StartRank& start, Reporter& reporter, Child child)
+      : start_(start), reporter_(reporter), child_(std::move(child)), reported_at_(now()) {}
+
+  v1::ExecutorDone run() {
+    reporter_.status().phase = train::Phase::computing;
+    for (;;) {
+      for (const std::string& line : child_.read(kLookMs)) hear(line);
+      watch();
+      std::optional<ExitStatus> end = child_.exit();
+      if (!end) continue;
+      for (const std::string& line : child_.read(0)) hear(line);
+      return outcome(*end);
+    }
+  }
+
+ private:
+  void hear(const std::string& line) {
+    Json message = Json::parse(line, nullptr, false);
+    if (!message.is_object()) return spdlog::warn("the program said what is no JSON: {}", line.substr(0, 200));
+    try {
+      if (message.contains("report")) report(message["report"]);
+      if (message.contains("warning")) reporter_.on_warning(message["warning"]);
+      if (message.contains("error")) error_ = message["error"];
+      if (message.contains("checkpoint")) {
+        reporter_.on_checkpoint(message["checkpoint"], message.at("step"));
+        reporter_.status().checkpoints.fetch_add(1);
+      }
+    } catch (const Json::exception& e) {
+      spdlog::warn("the program said {}: {}", line.substr(0, 200), e.what());
+    }
+  }
+
+  void report(const Json& r) {
+    train::StepRecord record;
+    record.step = r.at("step");
+    record.epoch = r.value("epoch", int64_t{0});
+    record.time = unix_time();
+    total_steps_ = r.value("total_steps", total_steps_);
+    if (!started_) {
+      started_ = true;
+      reporter_.on_start(std::max<int64_t>(record.step - 1, 0), total_steps_);
+    }
+    double since = now();
+    record.step_seconds = r.value("seconds", since - reported_at_);
+    reported_at_ = since;
+    if (r.contains("loss")) tell_step(r, record);
+    if (r.contains("test_accuracy") || r.contains("test_loss")) {
+      record.kind = train::StepRecord::Kind::eval;
+      record.loss = r.value("test_loss", 0.0);
+      record.accuracy = r.value("test_accuracy", 0.0);
+      reporter_.on_records({&record, 1});
+    }
+    reporter_.on_progress({record.step, total_steps_, record.epoch, train_seconds_});
+  }
+
+  void tell_step(const Json& r, train::StepRecord record) {
+    record.loss = r.at("loss");
+    record.lr = r.value("lr", 0.0);
+    record.samples = r.value("samples", int64_t{0});
+    if (record.step_seconds > 0) record.samples_per_second = static_cast<double>(record.samples) / record.step_seconds;
+    reporter_.on_records({&record, 1});
+    train_seconds_ += record.step_seconds;
+    train::TrainStatus& status = reporter_.status();
+    status.step = record.step;
+    status.steps.fetch_add(1);
+    status.samples.fetch_add(record.samples);
+    status.step_seconds = status.step_seconds + record.step_seconds;
+  }
+
+  // What its loop does is its own affair; only a program that cannot run at all stands still here.
+  void watch() {
+    const double time = now();
+    if (process_state(child_.process().pid) != 'T') {
+      running_at_ = time;
+      reporter_.status().ticks.fetch_add(1);
+    } else if (time - running_at_ > kFrozen && verdict_.empty()) {
+      end(absl::StrCat("the program (pid ", child_.process().pid, ") was in state T (stopped) for ", kFrozen, " s"));
+    }
+    if (!reporter_.stop_requested()) return;
+    if (stop_at_ == 0) {
+      stop_at_ = time;
+      child_.write(R"({"stop": true})");
+    } else if (time - stop_at_ > kStopGrace && verdict_.empty()) {
+      reporter_.on_warning(absl::StrCat("the program did not heed job.should_stop() within ", kStopGrace,
+                                        " s: it was ended without a checkpoint"));
+      end("ended after it did not stop");
+    }
+  }
+
+  void end(std::string why) {
+    verdict_ = std::move(why);
+    send_signal(child_.process(), SIGKILL);
+  }
+
+  v1::ExecutorDone outcome(const ExitStatus& exit) {
+    v1::ExecutorDone done;
+    const bool stopping = stop_at_ != 0;
+    done.set_succeeded(exit.code == 0);
+    done.set_stopped(stopping && exit.code != 0 && (exit.code == kStopped || !verdict_.empty()));
+    if (done.succeeded() || done.stopped()) return done;
+    done.set_retryable(exit.code == kPeerLost || exit.code >= kSignalled);
+    const std::string how = absl::StrCat("the program ", exit.text);
+    done.set_error(!verdict_.empty() ? verdict_ : !error_.empty() ? error_ : how);
+    spdlog::error("{}", done.error());
+    return done;
+  }
+
+  const v1::StartRank& start_;
+  Reporter& reporter_;
+  Child child_;
+  std::string error_, verdict_;
+  bool started_ = false;
+  int64_t total_steps_ = 0;
+  double reported_at_, running_at_ = now(), stop_at_ = 0, train_seconds_ = 0;
+};
+
+}  // namespace
+
+v1::ExecutorDone run_script(const v1::StartRank& start, const ScriptOptions& options, Reporter& reporter) {
+  absl::StatusOr<Child> child = Child::start(child_options(start, options));
+  if (!child.ok()) {
+    v1::ExecutorDone done;
+    done.set_error(std::string(child.status().message()));
+    spdlog::error("{}", done.error());
+    return done;
+  }
+  spdlog::info("script pid={} python={}", child->process().pid, options.python);
+  return Script(start, reporter, *std::move(child)).run();
+}
+
+}  // namespace ds::worker
