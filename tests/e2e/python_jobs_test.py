@@ -1,0 +1,173 @@
+"""Jobs from Python on real daemons: a model of one's own trained without Python on the workers, and scripts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+import textwrap
+import unittest
+
+import numpy as np
+from cluster import Cluster, losses, wait_for
+
+import deepseek as ds
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BIN = ROOT / "build/release/bin"
+
+# Counts in steps of a fiftieth of a second, or as its arguments say.
+SCRIPT = """
+import sys, time
+import deepseek as ds
+from deepseek import distributed, job
+
+distributed.init_process_group()
+state = job.load_checkpoint()
+step = state["step"] if state else 0
+weight = state["weight"] if state else ds.zeros(3)
+print("began at", step, flush=True)
+while step < int(sys.argv[1]):
+    time.sleep(0.02)
+    step += 1
+    weight = weight + distributed.all_reduce(ds.ones(3), "mean")
+    job.report(step, loss=1.0 / step, total_steps=int(sys.argv[1]), samples=8)
+    stop = job.should_stop()
+    if stop or step % 10 == 0:
+        job.save_checkpoint(step, weight=weight)
+    if stop:
+        job.stop()
+    if "fail" in sys.argv and step == 5 and job.rank() == 1:
+        raise KeyError("no such column: price")
+assert weight.tolist() == [float(step)] * 3, weight
+distributed.destroy_process_group()
+"""
+
+
+class ConvNet(ds.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = ds.nn.Conv2d(1, 8, 3, stride=2)
+        self.norm = ds.nn.BatchNorm2d(8)
+        self.drop = ds.nn.Dropout(0.1)
+        self.out = ds.nn.Linear(8 * 13 * 13, 10)
+
+    def forward(self, x: ds.Tensor) -> ds.Tensor:
+        return self.out(self.drop(ds.functional.relu(self.norm(self.conv(x))).flatten(1)))
+
+
+def accuracy(model: ds.nn.Module) -> float:
+    with ds.no_grad():
+        batches = ds.data.DataLoader(ds.data.FashionMNIST(train=False), batch_size=1000)
+        return sum(int((model(x).argmax(1) == y).sum()) for x, y in batches) / 10000
+
+
+class PythonJobs(unittest.TestCase):
+    cluster: Cluster
+    folder: pathlib.Path
+    _temporary: tempfile.TemporaryDirectory[str]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls._temporary = tempfile.TemporaryDirectory(prefix="ds-python-jobs-")
+        cls.folder = pathlib.Path(cls._temporary.name)
+        os.environ["DS_PYTHON"] = sys.executable
+        cls.cluster = Cluster(BIN, cls.folder, workers=2)
+        cls.address = cls.cluster.record()["address"]
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.cluster.down()
+        cls._temporary.cleanup()
+
+    def script(self, text: str = SCRIPT) -> pathlib.Path:
+        path = self.folder / "count.py"
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def run_script(self, *args: str, ranks: int = 2, text: str = SCRIPT) -> ds.client.Job:
+        return ds.client.submit(self.script(text), strategy=ranks, args=list(args), address=self.address)
+
+    def at_step(self, job: ds.client.Job, step: int) -> dict:
+        return wait_for(f"step {step} of {job.id}", 60, lambda: (s := job.status())["progress"]["step"] >= step and s)
+
+    def test_a_model_of_ones_own_trains_and_its_weights_come_back(self) -> None:
+        ds.manual_seed(3)
+        model = ConvNet()
+        before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+        job = ds.client.submit(
+            model, "fashion_mnist", ds.DistributedStrategy(data_parallel=2), optimizer=ds.optim.AdamW(model.parameters(), lr=2e-3),
+            epochs=1, batch_size=128, seed=1, address=self.address,
+        )  # fmt: skip
+        end = job.wait(progress=False)
+        self.assertEqual([r["state"] for r in end["ranks"]], ["EXITED", "EXITED"])
+        for name, value in model.state_dict().items():
+            np.testing.assert_array_equal(value.numpy(), before[name])  # the model here is as it was
+        job.load_into(model.eval())
+        self.assertAlmostEqual(accuracy(model), end["metrics"]["test_accuracy"], delta=0.0005)
+        self.assertGreater(end["metrics"]["test_accuracy"], 0.8)
+        self.assertIn("loss", job.history())
+
+    def test_arrays_are_sent_along(self) -> None:
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((512, 5)).astype(np.float32)
+        y = (x @ np.array([[1.0], [-2.0], [0.5], [0.0], [3.0]], np.float32)).astype(np.float32)
+        model = ds.nn.Linear(5, 1)
+        job = ds.client.submit(
+            model, data={"train": (x, y), "test": (x[:100], y[:100])}, loss=ds.nn.MSELoss(), optimizer={"name": "sgd", "lr": 0.1},
+            epochs=20, batch_size=64, address=self.address,
+        )  # fmt: skip
+        end = job.wait(progress=False)
+        self.assertLess(end["metrics"]["test_loss"], 1e-3)
+        np.testing.assert_allclose(job.load_into(model).weight.detach().numpy(), [[1.0, -2.0, 0.5, 0.0, 3.0]], atol=0.03)
+
+    def test_a_script_runs_as_ranks_that_meet(self) -> None:
+        job = self.run_script("30")
+        end = job.wait(progress=False)
+        self.assertEqual(end["progress"]["step"], 30)
+        self.assertEqual(losses(job.metrics()), {s: 1.0 / s for s in range(1, 31)})
+        self.assertEqual("".join(job.logs()).count("began at 0"), 2)
+
+    def test_a_script_whose_rank_is_killed_goes_on_from_its_checkpoint(self) -> None:
+        job = self.run_script("150")
+        status = self.at_step(job, 25)
+        os.kill(status["ranks"][1]["pid"], signal.SIGKILL)
+        end = job.wait(progress=False)
+        self.assertEqual((end["restarts"], end["progress"]["step"]), (1, 150))
+        text = "".join(job.logs())
+        self.assertNotIn("began at 0", text.split("began at", 3)[3])  # the third and fourth beginning
+
+    def test_a_script_pauses_and_resumes(self) -> None:
+        job = self.run_script("120")
+        self.at_step(job, 20)
+        job.pause()
+        wait_for("PAUSED", 30, lambda: job.state == "PAUSED")
+        job.resume()
+        self.assertEqual(job.wait(progress=False)["progress"]["step"], 120)
+
+    def test_a_scripts_error_ends_the_job_with_its_words(self) -> None:
+        with self.assertRaises(ds.client.JobFailed) as caught:
+            self.run_script("100", "fail").wait(progress=False)
+        self.assertIn("KeyError: 'no such column: price'", str(caught.exception))
+        self.assertEqual(caught.exception.status["restarts"], 0)
+
+    def test_what_cannot_be_is_refused_by_name(self) -> None:
+        with self.assertRaisesRegex(ds.client.Error, "train.batch_size"):
+            ds.client.submit(ds.nn.Linear(784, 10), (np.zeros((8, 784), np.float32), np.zeros(8, np.int64)), batch_size=-1, address=self.address)
+        with self.assertRaisesRegex(ds.Error, "RMSprop"):
+            ds.client.submit({"family": "mlp"}, "fashion_mnist", optimizer=ds.optim.RMSprop(ds.nn.Linear(2, 2).parameters()), address=self.address)
+        with self.assertRaisesRegex(ds.client.Error, "no_such_file"):
+            ds.client.submit("no_such_file.py", address=self.address)
+        with self.assertRaisesRegex(ds.client.Error, "no coordinator at 127.0.0.1:9"):
+            ds.client.jobs(address="127.0.0.1:9")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", type=pathlib.Path, default=BIN)
+    known, rest = parser.parse_known_args()
+    BIN = known.bin
+    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
