@@ -64,10 +64,8 @@ Grads PutAdd::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
 
 void PutAdd::eval(Execution& e) const {
   Around a = around(shape_, dim_);
-  void* out = e.output(0);
-  e.kernels().fill(e.context(), e.output_type(0).dtype, out, shape_.numel(), 0);
   checked([&] {
-    e.kernels().put_add(e.context(), e.output_type(0).dtype, out, e.contiguous(0),
+    e.kernels().put_add(e.context(), e.output_type(0).dtype, e.output(0), e.contiguous(0),
                         static_cast<const int64_t*>(e.contiguous(1)), a.outer, shape_[dim_], e.input_type(1).shape[0],
                         a.inner);
   });
@@ -105,10 +103,8 @@ Grads ScatterAdd::vjp(TensorSpan in, TensorSpan, TensorSpan grads) const {
 
 void ScatterAdd::eval(Execution& e) const {
   Around a = around(shape_, dim_);
-  void* out = e.output(0);
-  e.kernels().fill(e.context(), e.output_type(0).dtype, out, shape_.numel(), 0);
   checked([&] {
-    e.kernels().scatter_add(e.context(), e.output_type(0).dtype, out, e.contiguous(0),
+    e.kernels().scatter_add(e.context(), e.output_type(0).dtype, e.output(0), e.contiguous(0),
                             static_cast<const int64_t*>(e.contiguous(1)), a.outer, shape_[dim_],
                             e.input_type(1).shape[dim_], a.inner);
   });

@@ -42,6 +42,25 @@ struct ConvShape {
   }
 };
 
+inline ConvShape forward_shape(const Conv2d& d) {
+  return {.channels = d.c / d.groups,
+          .filters = d.o / d.groups,
+          .src_h = d.h,
+          .src_w = d.w,
+          .insert_h = 1,
+          .insert_w = 1,
+          .pad_h = d.pad_h,
+          .pad_w = d.pad_w,
+          .kh = d.kh,
+          .kw = d.kw,
+          .stride_h = d.stride_h,
+          .stride_w = d.stride_w,
+          .dilation_h = d.dilation_h,
+          .dilation_w = d.dilation_w,
+          .out_h = d.oh,
+          .out_w = d.ow};
+}
+
 // n elements by whole vectors, the last one overlapping: rows here are short.
 template <class T, class F>
 inline void map_row(T* out, const T* in, int64_t n, F&& f) {

@@ -65,22 +65,8 @@ DotTile<T> dot_tile_for(int64_t filters, int64_t taps) {
 template <class T>
 struct WeightPlan {
   explicit WeightPlan(const Conv2d& d) : conv(d) {
-    shape = {.channels = std::min(kChannels, d.c / d.groups),
-             .filters = d.o / d.groups,
-             .src_h = d.h,
-             .src_w = d.w,
-             .insert_h = 1,
-             .insert_w = 1,
-             .pad_h = d.pad_h,
-             .pad_w = d.pad_w,
-             .kh = d.kh,
-             .kw = d.kw,
-             .stride_h = d.stride_h,
-             .stride_w = d.stride_w,
-             .dilation_h = d.dilation_h,
-             .dilation_w = d.dilation_w,
-             .out_h = d.oh,
-             .out_w = d.ow};
+    shape = forward_shape(d);
+    shape.channels = std::min(kChannels, shape.channels);
     group_channels = d.c / d.groups;
     size = d.o * group_channels * shape.taps();
     int64_t affordable = kPartBytes / static_cast<int64_t>(sizeof(T)) / std::max<int64_t>(size, 1);

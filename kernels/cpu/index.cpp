@@ -51,6 +51,19 @@ void for_columns(Context& ctx, int64_t outer, int64_t work, int64_t inner, F&& f
   });
 }
 
+// Zeros, then f(to, from, outer index, columns from, columns to) adds: so that the order of an element's sum is f's.
+template <class F>
+void sum_columns(Context& ctx, DType type, void* out, const void* in, int64_t outer, int64_t size, int64_t count,
+                 int64_t inner, F&& f) {
+  fill(ctx, type, out, outer * size * inner, 0);
+  visit(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    for_columns(ctx, outer, count, inner, [&](int64_t o, int64_t begin, int64_t end) {
+      f(static_cast<T*>(out) + o * size * inner, static_cast<const T*>(in) + o * count * inner, o, begin, end);
+    });
+  });
+}
+
 }  // namespace
 
 void take(Context& ctx, DType type, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
@@ -73,18 +86,11 @@ void take(Context& ctx, DType type, void* out, const void* in, const int64_t* in
 void put_add(Context& ctx, DType type, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
              int64_t count, int64_t inner) {
   check(ctx, "put_add", index, count, size);
-  fill(ctx, type, out, outer * size * inner, 0);
-  visit(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    auto* from = static_cast<const T*>(in);
-    auto* to = static_cast<T*>(out);
-    for_columns(ctx, outer, count, inner, [&](int64_t o, int64_t begin, int64_t end) {
-      for (int64_t i = 0; i < count; ++i) {
-        int64_t row = o * size + resolve(index[i], size);
-        add_run(to + row * inner + begin, from + (o * count + i) * inner + begin, end - begin);
-      }
-    });
-  });
+  sum_columns(ctx, type, out, in, outer, size, count, inner,
+              [&](auto* to, const auto* from, int64_t, int64_t begin, int64_t end) {
+                for (int64_t i = 0; i < count; ++i)
+                  add_run(to + resolve(index[i], size) * inner + begin, from + i * inner + begin, end - begin);
+              });
 }
 
 void gather(Context& ctx, DType type, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
@@ -107,20 +113,13 @@ void gather(Context& ctx, DType type, void* out, const void* in, const int64_t* 
 void scatter_add(Context& ctx, DType type, void* out, const void* in, const int64_t* index, int64_t outer, int64_t size,
                  int64_t count, int64_t inner) {
   check(ctx, "scatter_add", index, outer * count * inner, size);
-  fill(ctx, type, out, outer * size * inner, 0);
-  visit(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    auto* from = static_cast<const T*>(in);
-    auto* to = static_cast<T*>(out);
-    for_columns(ctx, outer, count, inner, [&](int64_t o, int64_t begin, int64_t end) {
-      T* plane = to + o * size * inner;
-      for (int64_t i = 0; i < count; ++i) {
-        int64_t row = (o * count + i) * inner;
-        for (int64_t j = begin; j < end; ++j)
-          add_run(plane + resolve(index[row + j], size) * inner + j, from + row + j, 1);
-      }
-    });
-  });
+  sum_columns(ctx, type, out, in, outer, size, count, inner,
+              [&](auto* to, const auto* from, int64_t o, int64_t begin, int64_t end) {
+                const int64_t* at = index + o * count * inner;
+                for (int64_t i = 0; i < count; ++i)
+                  for (int64_t j = begin; j < end; ++j)
+                    add_run(to + resolve(at[i * inner + j], size) * inner + j, from + i * inner + j, 1);
+              });
 }
 
 }  // namespace ds::kernels::cpu_detail
