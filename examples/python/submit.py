@@ -32,7 +32,7 @@ def main() -> None:
     job = ds.client.submit(model, data="fashion_mnist", strategy=args.ranks, optimizer=optimizer, epochs=2, batch_size=128)
     job.wait()  # a bar with step and loss
     job.load_into(model.eval())
-    test = ds.data.FashionMNIST(train=False)
+    test = ds.data.FashionMNIST(train=False, normalize=True)
     with ds.no_grad():
         batches = ds.data.DataLoader(test, batch_size=1000)
         correct = sum(int((model(x).argmax(1) == y).sum()) for x, y in batches)

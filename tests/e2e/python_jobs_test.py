@@ -61,7 +61,7 @@ class ConvNet(ds.nn.Module):
 
 def accuracy(model: ds.nn.Module) -> float:
     with ds.no_grad():
-        batches = ds.data.DataLoader(ds.data.FashionMNIST(train=False), batch_size=1000)
+        batches = ds.data.DataLoader(ds.data.FashionMNIST(train=False, normalize=True), batch_size=1000)
         return sum(int((model(x).argmax(1) == y).sum()) for x, y in batches) / 10000
 
 

@@ -106,7 +106,7 @@ int run(const Flags& flags) {
   hello.set_generation(start.generation());
   hello.set_rank(start.rank());
   hello.set_pid(getpid());
-  if (endpoint) hello.set_address(endpoint->address());
+  hello.set_address(endpoint ? endpoint->address() : "none");  // a coordinator waits until every rank has one
   session.hello(hello);
   v1::ExecutorDone done = run_rank(start, flags, endpoint.get(), session, reporter);
   session.done(done);

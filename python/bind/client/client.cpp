@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 
+#include "client/artifacts.h"
 #include "client/client.h"
 #include "client/documents.h"
 #include "proto/spec/job_spec.h"
@@ -49,10 +50,14 @@ class Session {
   explicit Session(const std::string& address) : options_(options_for(address)), client_(options_) {}
   const std::string& address() const { return options_.address; }
 
+  // Files that the job names are sent first.
   std::string submit(const std::string& job, const std::string& key) {
     auto spec = spec::parse_job(job);
     if (!spec.ok()) raise(spec.status());
-    return unlocked([&] { return client_.submit(*spec, key.empty() ? client::Client::new_key() : key); });
+    return unlocked([&]() -> absl::StatusOr<std::string> {
+      if (absl::Status sent = client::resolve_artifacts(client_, *spec, ""); !sent.ok()) return sent;
+      return client_.submit(*spec, key.empty() ? client::Client::new_key() : key);
+    });
   }
   std::string find(const std::string& name) {
     return unlocked([&] { return client_.find(name); });
