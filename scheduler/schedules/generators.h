@@ -10,6 +10,8 @@ absl::StatusOr<Schedule> interleaved(const Request& request);
 absl::StatusOr<Schedule> zb_h1(const Request& request);
 absl::StatusOr<Schedule> zb_h2(const Request& request);
 absl::StatusOr<Schedule> zb_v(const Request& request);
+absl::StatusOr<Schedule> v_half(const Request& request);
+absl::StatusOr<Schedule> v_min(const Request& request);
 absl::StatusOr<Schedule> dualpipe_v(const Request& request);
 absl::StatusOr<Schedule> zb_1p(const Request& request);
 absl::StatusOr<Schedule> zb_2p(const Request& request);

@@ -15,8 +15,8 @@ constexpr double never = std::numeric_limits<double>::infinity();
 // order of time and know what has been started by then, never what is decided later.
 class Play {
  public:
-  Play(const Request& request, Placement placement, double limit, const Policy& policy)
-      : request_(request), limit_(limit), policy_(policy), schedule_(blank(request, placement)) {
+  Play(const Request& request, Placement placement, double limit, const Policy& policy, const std::vector<List>* order)
+      : request_(request), limit_(limit), policy_(policy), order_(order), schedule_(blank(request, placement)) {
     arrival_.assign(2 * schedule_.depth() * request.micro_batches, never);
     next_.assign(2 * schedule_.depth(), 0);
     stages_.resize(request.stages);
@@ -37,10 +37,14 @@ class Play {
   struct Stage {
     double free = 0;
     double held = 0;
+    double held_later = 0;  // of it, by chunks after the first
+    double idle = 0;
+    bool begun = false;
     int in_flight = 0;  // forwards whose backward has not been
     bool after_backward = false;
     List pending;  // weight gradients
     size_t weights = 0;
+    size_t done = 0;  // forwards and backwards
   };
   struct Choice {
     int position = -1;
@@ -52,11 +56,17 @@ class Play {
   double share(int stage, int chunk) const { return request_.costs.activation_of(stage, chunk, request_.chunks); }
 
   // A forward may start if the stage can still take the later chunks' forwards of what it holds then: without this
-  // first chunks could fill the memory that their own second chunks need.
+  // first chunks could fill the memory that their own second chunks need. In a vee the later chunk's share grows with
+  // the way from the turn back to the stage.
   bool fits(int stage, int chunk) const {
-    double needs = 0;
+    const Stage& own = stages_[stage];
+    double needs = 0, later = 0;
     for (int c = chunk; c < request_.chunks; ++c) needs += share(stage, c);
-    return stages_[stage].held + needs <= limit_ + 1e-9;
+    if (schedule_.placement == Placement::vee && chunk == 0) {
+      for (int c = 1; c < request_.chunks; ++c) later += share(stage, c) * (1 + policy_.reserve * stage);
+      needs = std::max(needs, share(stage, 0) + later - own.held_later);
+    }
+    return own.held + needs <= limit_ + 1e-9;
   }
 
   // Only a first chunk's forward may be put off: the others free what the stage holds already.
@@ -86,20 +96,40 @@ class Play {
     return best;
   }
 
+  Choice preferred(int stage, double time) const {
+    Choice forward = best(stage, true, time), backward = best(stage, false, time);
+    bool forward_first = policy_.alternate && stages_[stage].after_backward;
+    bool may = backward.at > time || (forward_first && forward.at <= time);
+    return may && (forward.at < backward.at || forward.at <= time) ? forward : backward;
+  }
+
+  // The next F or B of a given order; a forward that the memory has no room for is not there yet.
+  Choice ordered(int stage) const {
+    const List& list = (*order_)[stage];
+    size_t at = stages_[stage].done;
+    if (at == list.size()) return {};
+    Choice choice = next(schedule_.position(stage, list[at].chunk), list[at].kind == Kind::forward);
+    if (choice.forward && stages_[stage].held + share(stage, list[at].chunk) > limit_ + 1e-9) choice.at = never;
+    return choice;
+  }
+
   void decide(int stage, double time) {
     Stage& own = stages_[stage];
-    Choice forward = best(stage, true, time), backward = best(stage, false, time);
     bool weights = own.weights < own.pending.size();
-    Choice choice = backward;
-    bool forward_first = policy_.alternate && own.after_backward;
-    if (choice.at > time || (forward_first && forward.at <= time)) {
-      if (forward.at < choice.at || forward.at <= time) choice = forward;
-    }
+    Choice choice = order_ ? ordered(stage) : preferred(stage, time);
     if (choice.at <= time) return start(stage, time, choice);
     if (!weights) return;  // the input's arrival wakes the stage
     int chunk = own.pending[own.weights].chunk;
-    double takes = request_.costs.at(stage, chunk, request_.chunks).weight_gradient;
-    if (choice.at - time >= policy_.patience * takes) start_weights(stage, time, takes);
+    double takes = request_.costs.at(stage, chunk, request_.chunks).weight_gradient, gap = choice.at - time;
+    bool spare = own.idle + gap <= std::max(policy_.idle, most_idle_);
+    if (gap >= takes || (gap >= policy_.patience * takes && !spare)) start_weights(stage, time, takes);
+  }
+
+  // Idle time counts once a stage has begun.
+  void idle(Stage& own, double time) {
+    if (own.begun) own.idle += time - own.free;
+    own.begun = true;
+    most_idle_ = std::max(most_idle_, own.idle);
   }
 
   void start(int stage, double time, const Choice& choice) {
@@ -107,10 +137,12 @@ class Play {
     int chunk = schedule_.chunk_at(choice.position), depth = schedule_.depth();
     int i = next_[(choice.forward ? 0 : depth) + choice.position]++;
     const ChunkTimes& times = request_.costs.at(stage, chunk, request_.chunks);
+    ++own.done;
+    idle(own, time);
     double end = time + (choice.forward ? times.forward : times.input_gradient);
     Operation op{choice.forward ? Kind::forward : Kind::input_gradient, i, chunk};
     schedule_.lists[stage].push_back(op);
-    own.held += choice.forward ? share(stage, chunk) : -(1 - request_.costs.held_for_weights) * share(stage, chunk);
+    hold(own, chunk, (choice.forward ? 1 : -(1 - request_.costs.held_for_weights)) * share(stage, chunk));
     own.in_flight += choice.forward ? 1 : -1;
     own.after_backward = !choice.forward;
     own.free = end;
@@ -125,6 +157,11 @@ class Play {
     }
   }
 
+  static void hold(Stage& own, int chunk, double more) {
+    own.held += more;
+    if (chunk > 0) own.held_later += more;
+  }
+
   void arrive(int from, int to, int slot, double end) {
     arrival_[slot] = end + request_.costs.edge(from, to, request_.stages);
     wake(arrival_[slot], to);
@@ -134,7 +171,8 @@ class Play {
     Stage& own = stages_[stage];
     const Operation& op = own.pending[own.weights++];
     schedule_.lists[stage].push_back(op);
-    own.held -= request_.costs.held_for_weights * share(stage, op.chunk);
+    hold(own, op.chunk, -request_.costs.held_for_weights * share(stage, op.chunk));
+    idle(own, time);
     own.free = time + takes;
     wake(own.free, stage);
   }
@@ -142,17 +180,25 @@ class Play {
   const Request& request_;
   double limit_;
   const Policy& policy_;
+  const std::vector<List>* order_;  // of forwards and backwards; none: the policy chooses
   Schedule schedule_;
   std::vector<double> arrival_;  // by slot: when the input of a position's piece is there
   std::vector<int> next_;        // by position: the next forward; behind depth(): the next backward
   std::vector<Stage> stages_;
+  double most_idle_ = 0;
   std::priority_queue<std::pair<double, int>, std::vector<std::pair<double, int>>, std::greater<>> events_;
 };
 
 }  // namespace
 
 Schedule play_policy(const Request& request, Placement placement, double limit, const Policy& policy) {
-  return Play(request, placement, limit, policy).run();
+  return Play(request, placement, limit, policy, nullptr).run();
+}
+
+Schedule refill(const Request& request, const Schedule& order, double limit, const Policy& policy) {
+  std::vector<List> lists = order.lists;
+  for (List& list : lists) std::erase_if(list, [](const Operation& op) { return op.kind == Kind::weight_gradient; });
+  return Play(request, order.placement, limit, policy, &lists).run();
 }
 
 }  // namespace ds::pipeline

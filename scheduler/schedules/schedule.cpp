@@ -122,6 +122,8 @@ const std::vector<Generator>& generators() {
       {"zb-h1", "1f1b with weight gradients put off; a third of its bubble, memory p", zb_h1, false, true, 1, false},
       {"zb-h2", "zb-h1 with more forwards ahead; no bubble, memory 2p-1", zb_h2, false, true, 1, false},
       {"zb-v", "two chunks in a vee, searched for the costs given; no bubble, memory p", zb_v, true, true, 2, false},
+      {"v-half", "two chunks in a vee; half of 1f1b's bubble, memory p/2", v_half, false, true, 2, false},
+      {"v-min", "two chunks in a vee; two thirds of 1f1b's bubble, memory p/3", v_min, false, true, 2, false},
       {"dualpipe-v", "two chunks in a vee, a forward beside each backward; memory p+1", dualpipe_v, false, true, 2,
        false},
       {"zb-1p", "searched for the costs given within 1f1b's memory, p", zb_1p, true, true, 1, false},
