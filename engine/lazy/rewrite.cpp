@@ -60,12 +60,6 @@ const std::vector<int64_t>* pending_permute(const Node& n) {
   return !n.evaluated && is(n, OpKind::Permute) ? &static_cast<const Permute&>(*n.op).dims() : nullptr;
 }
 
-bool swaps_last(const std::vector<int64_t>& dims) {
-  auto n = static_cast<int64_t>(dims.size());
-  if (n < 2 || dims[n - 2] != n - 1 || dims[n - 1] != n - 2) return false;
-  return std::is_sorted(dims.begin(), dims.end() - 2);
-}
-
 // Transposed, at that place in the program.
 Tensor swap_last(const Tensor& t, uint64_t sequence) {
   const auto* dims = pending_permute(*t.node());

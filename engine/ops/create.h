@@ -9,7 +9,8 @@ class Full final : public Primitive<OpKind::Full> {
   Full(Type type, double value) : type_(type), value_(value) {}
   double value() const { return value_; }
   Types infer(std::span<const Type>) const override { return {type_}; }
-  void eval(Execution&) const override;  // one element, repeated by strides of 0
+  Value value_of(Ref<Storage> element) const;  // one element, repeated by strides of 0
+  void eval(Execution&) const override;
   Attributes attributes() const override;
   static Made make(const Given& g);
 
@@ -17,6 +18,9 @@ class Full final : public Primitive<OpKind::Full> {
   Type type_;
   double value_;
 };
+
+// The op of a constant that has its value; null for anything else.
+const Full* known_constant(const Tensor&);
 
 class Arange final : public Primitive<OpKind::Arange> {
  public:

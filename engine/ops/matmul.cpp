@@ -1,5 +1,8 @@
 #include "engine/ops/matmul.h"
 
+#include "engine/lazy/node.h"
+#include "engine/ops/view.h"
+
 namespace ds {
 namespace {
 
@@ -31,7 +34,13 @@ Operand operand(Execution& e, int i) {
   return {e.contiguous(i), columns, batch > 1 ? rows * columns : 0, false};
 }
 
-Tensor swap_last(const Tensor& x) { return transpose(x, -2, -1); }
+// What was turned for this product is not turned back, but taken as it was: a weight is read where it lies.
+Tensor swap_last(const Tensor& x) {
+  const Node& n = *x.node();
+  bool turned = n.op && n.op->kind() == OpKind::Permute && !n.inputs.empty();
+  if (turned && swaps_last(static_cast<const Permute&>(*n.op).dims())) return n.inputs[0];
+  return transpose(x, -2, -1);
+}
 
 Tensor sum_batch(const Tensor& g, int rank) {
   std::vector<int64_t> dims;

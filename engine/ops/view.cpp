@@ -4,6 +4,7 @@
 
 #include "engine/lazy/executor.h"
 #include "engine/lazy/node.h"
+#include "engine/ops/create.h"
 
 namespace ds {
 namespace {
@@ -48,8 +49,7 @@ Tensor sum_to(const Tensor& g, const Shape& shape) {
   int extra = g.rank() - shape.rank();
   for (int i = 0; i < g.rank(); ++i)
     if (i < extra || (shape[i - extra] == 1 && g.shape()[i] != 1)) dims.push_back(i);
-  Tensor s = dims.empty() ? g : sum(g, dims, true);
-  return extra ? reshape(s, {shape.begin(), shape.end()}) : s;
+  return reshape(dims.empty() ? g : sum(g, dims), {shape.begin(), shape.end()});
 }
 
 }  // namespace
@@ -99,6 +99,12 @@ void Reshape::eval(Execution& e) const {
     y.strides = contiguous_strides(shape_);
   }
   e.alias(0, std::move(y));
+}
+
+bool swaps_last(const std::vector<int64_t>& dims) {
+  auto n = static_cast<int64_t>(dims.size());
+  if (n < 2 || dims[n - 2] != n - 1 || dims[n - 1] != n - 2) return false;
+  return std::is_sorted(dims.begin(), dims.end() - 2);
 }
 
 Types Permute::infer(std::span<const Type> in) const {
@@ -330,7 +336,9 @@ Tensor transpose(const Tensor& x, int64_t dim0, int64_t dim1) {
 }
 
 Tensor broadcast_to(const Tensor& x, const Shape& shape) {
-  return x.shape() == shape ? x : apply1<Broadcast>({x}, shape);
+  if (x.shape() == shape) return x;
+  const Full* constant = x.rank() == 0 ? known_constant(x) : nullptr;
+  return constant ? full(shape, constant->value(), x.dtype(), x.device()) : apply1<Broadcast>({x}, shape);
 }
 
 Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t step) {

@@ -31,6 +31,9 @@ class Permute final : public Primitive<OpKind::Permute> {
   std::vector<int64_t> dims_;
 };
 
+// Whether the order of dimensions swaps the last two and leaves the others.
+bool swaps_last(const std::vector<int64_t>& dims);
+
 class Broadcast final : public Primitive<OpKind::Broadcast> {
  public:
   explicit Broadcast(Shape shape) : shape_(shape) {}

@@ -57,11 +57,14 @@ template <class Fn, class T>
 void ternary(void* out, const void* a, const void* b, const void* c, int64_t n) {
   using A = Compute<T>;
   auto* o = static_cast<A*>(out);
-  auto* p = static_cast<const bool*>(a);
+  auto* p = static_cast<const uint8_t*>(a);  // GCC makes vectors of truths only where it sees the bytes
   auto* x = static_cast<const A*>(b);
   auto* y = static_cast<const A*>(c);
 #pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) o[i] = Fn{}(p[i], x[i], y[i]);
+  for (int64_t i = 0; i < n; ++i) {
+    A u = x[i], v = y[i];
+    o[i] = Fn{}(p[i] != 0, u, v);
+  }
 }
 template <class Fn, class T>
 constexpr Loop pick() {
