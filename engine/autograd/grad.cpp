@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
+#include <utility>
 
-#include "engine/lazy/node.h"
+#include "engine/lazy/trace.h"
 #include "engine/ops/functions.h"
 
 namespace ds {
@@ -17,46 +17,55 @@ void check_unspent(const Tensor& t) {
 // The nodes that output depends on through gradients, latest first: users before their inputs.
 std::vector<Node*> differentiable(const Tensor& output) {
   std::vector<Node*> order, stack{output.node()};
-  std::unordered_map<Node*, bool> seen{{output.node(), true}};
+  uint64_t mark = new_mark();
+  output.node()->mark = mark;
   while (!stack.empty()) {
     Node* n = stack.back();
     stack.pop_back();
     order.push_back(n);
     for (const Tensor& input : n->inputs) {
       check_unspent(input);
-      if (input.requires_grad() && !seen[input.node()]) {
-        seen[input.node()] = true;
-        stack.push_back(input.node());
-      }
+      if (input.requires_grad() && std::exchange(input.node()->mark, mark) != mark) stack.push_back(input.node());
     }
   }
   std::sort(order.begin(), order.end(), [](Node* a, Node* b) { return a->sequence > b->sequence; });
   return order;
 }
 
+// By place in the order of the nodes, which each of them remembers until something is evaluated.
 class Gradients {
  public:
+  explicit Gradients(const std::vector<Node*>& nodes) : nodes_(nodes), grads_(nodes.size()) {
+    for (size_t i = 0; i < nodes.size(); ++i) nodes[i]->index = static_cast<uint32_t>(i);
+  }
   void add(const Tensor& of, const Tensor& g) {
-    auto& list = by_node_[of.node()];
+    auto& list = grads_[place(of.node())];
     list.resize(of.node()->outputs.size());
-    Tensor& slot = list[of.output()];
+    Tensor& slot = list[static_cast<size_t>(of.output())];
     slot = slot ? slot + g : g;
   }
-  const std::vector<Tensor>* of(Node* n) const {
-    auto it = by_node_.find(n);
-    return it == by_node_.end() ? nullptr : &it->second;
+  // Of the node's outputs; nothing when none has one.
+  std::span<const Tensor> of(Node* n) const {
+    size_t i = place(n);
+    return i < nodes_.size() ? std::span<const Tensor>(grads_[i]) : std::span<const Tensor>();
   }
 
  private:
-  std::unordered_map<Node*, std::vector<Tensor>> by_node_;
+  size_t place(Node* n) const {
+    if (n->index < nodes_.size() && nodes_[n->index] == n) return n->index;
+    return static_cast<size_t>(std::find(nodes_.begin(), nodes_.end(), n) - nodes_.begin());
+  }
+
+  const std::vector<Node*>& nodes_;
+  std::vector<Tensors> grads_;
 };
 
 void backward(Node* n, Gradients& gradients) {
-  const std::vector<Tensor>* grads = gradients.of(n);
-  if (!grads || !n->op) return;
-  std::vector<Tensor> outputs;
+  std::span<const Tensor> grads = gradients.of(n);
+  if (grads.empty() || !n->op) return;
+  Tensors outputs;
   for (size_t i = 0; i < n->outputs.size(); ++i) outputs.emplace_back(Ref<Node>(n), static_cast<int>(i));
-  std::vector<Tensor> in = n->op->vjp(n->inputs, outputs, *grads);
+  std::vector<Tensor> in = n->op->vjp(n->inputs, outputs, grads);
   for (size_t i = 0; i < n->inputs.size(); ++i)
     if (in[i] && n->inputs[i].requires_grad()) {
       // A real input's gradient is real, whatever its slope.
@@ -90,15 +99,15 @@ std::vector<Tensor> grad(const Tensor& output, std::span<const Tensor> inputs, c
   if (!o.create_graph) no_grad.emplace();
 
   std::vector<Node*> nodes = differentiable(output);
-  Gradients gradients;
+  Gradients gradients(nodes);
   gradients.add(
       output, o.grad_output ? o.grad_output : reshape(like(output, 1), {output.shape().begin(), output.shape().end()}));
   for (Node* n : nodes) backward(n, gradients);
 
   std::vector<Tensor> result;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const std::vector<Tensor>* g = gradients.of(inputs[i].node());
-    Tensor t = g ? (*g)[inputs[i].output()] : Tensor();
+    std::span<const Tensor> g = gradients.of(inputs[i].node());
+    Tensor t = g.empty() ? Tensor() : g[static_cast<size_t>(inputs[i].output())];
     if (!t && !o.allow_unused) fail("grad", "the output does not depend on input ", i, ", ", inputs[i].type());
     result.push_back(std::move(t));
   }

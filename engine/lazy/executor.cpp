@@ -121,8 +121,6 @@ class Runner {
   void run_program(const Step& step) {
     Node& last = *trace_.nodes[step.main];
     const Shape& shape = last.outputs[0].type.shape;
-    SmallVector<Shape, 6> strides;
-    for (const Slot& s : step.inputs) strides.push_back(value(s).strides);
     SmallVector<Value, 3> outputs;
     SmallVector<void*, 3> addresses;
     SmallVector<uint8_t, 16> donated(step.inputs.size());
@@ -131,14 +129,11 @@ class Runner {
       const Type& t = node.outputs[0].type;
       outputs.push_back(node.outputs[0].value ? node.outputs[0].value : output_memory(step, node, donated));
       addresses.push_back(outputs.back().data(t.dtype));
-      strides.push_back(contiguous_strides(shape));
     }
-    kernels::EwSpace space = collapse(shape, strides);
-    SmallVector<kernels::EwInput, 3> inputs(step.inputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      inputs[i].data = value(step.inputs[i]).data(step.code.inputs[i]);
-      std::copy(strides[i].begin(), strides[i].end(), inputs[i].stride.begin());
-    }
+    SmallVector<kernels::EwInput, 3> inputs;
+    for (size_t i = 0; i < step.inputs.size(); ++i)
+      inputs.push_back({value(step.inputs[i]).data(step.code.inputs[i]), {1}});
+    kernels::EwSpace space = space_of(step, shape, inputs);
     Backend& b = backend(last.device);
     b.kernels().elementwise(b.context(), step.code, space, inputs.data(), addresses.data());
     for (size_t i = 0; i < step.outputs.size(); ++i) {
@@ -147,6 +142,21 @@ class Runner {
       node.evaluated = true;
     }
     for (size_t i = step.outputs.size(); i-- > 0;) trace_.nodes[step.outputs[i]]->detach();
+  }
+
+  // The space of a program and where its inputs lie in it. Outputs are row-major: where inputs are, too, it is a line.
+  kernels::EwSpace space_of(const Step& step, const Shape& shape, std::span<kernels::EwInput> inputs) const {
+    bool line = true;
+    for (const Slot& s : step.inputs) line = line && value(s).contiguous(shape);
+    int64_t n = shape.numel();
+    if (line) return {n != 1, {n}};
+    SmallVector<Shape, 6> strides;
+    for (const Slot& s : step.inputs) strides.push_back(value(s).strides);
+    strides.push_back(contiguous_strides(shape));
+    kernels::EwSpace space = collapse(shape, strides);
+    for (size_t i = 0; i < inputs.size(); ++i)
+      std::copy(strides[i].begin(), strides[i].end(), inputs[i].stride.begin());
+    return space;
   }
 
   // An input's own memory when this program is the last to see it, else fresh memory.

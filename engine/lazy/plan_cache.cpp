@@ -86,7 +86,7 @@ uint64_t key_of_one(const Node& n) {
     if (input.output() > 7) return 0;
     key |= static_cast<uint64_t>(input.dtype()) << 5 | input.node()->index << 3 | static_cast<uint64_t>(input.output());
   }
-  return key;
+  return key | uint64_t{1} << 63;
 }
 
 PlanCache& cache() {

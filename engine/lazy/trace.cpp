@@ -83,9 +83,11 @@ void add_outputs(const Node& n, ShapeNumbers& shapes, Hasher& h) {
 
 }  // namespace
 
+uint64_t new_mark() { return next_mark.fetch_add(1) + 1; }
+
 Trace make_trace(std::span<const Tensor> roots) {
   Trace trace;
-  uint64_t mark = next_mark.fetch_add(1) + 1;
+  uint64_t mark = new_mark();
   for (const Tensor& t : roots) visit(t.node(), mark, trace);
   for (Node* n : trace.nodes)
     for (const Tensor& input : n->inputs) ++input.node()->uses;

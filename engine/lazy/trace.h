@@ -19,6 +19,9 @@ struct Trace {
   bool has(OpKind k) const { return kinds[static_cast<size_t>(k)]; }
 };
 
+// A number that no node is marked with yet, for walks over the graph. Until something is evaluated the marks hold.
+uint64_t new_mark();
+
 // Counts uses and marks nodes; the trace is valid until the next one is made. Without its hash.
 Trace make_trace(std::span<const Tensor> roots);
 void hash_structure(Trace&);

@@ -7,7 +7,7 @@
 
 #include "engine/autograd/custom.h"
 #include "engine/autograd/grad.h"
-#include "engine/lazy/node.h"
+#include "engine/lazy/trace.h"
 #include "engine/ops/functions.h"
 #include "python/bind/types.h"
 
@@ -29,14 +29,15 @@ void remember(TensorObject* o) {
 std::vector<TensorObject*> reached(const Tensor& output) {
   std::vector<TensorObject*> found;
   std::vector<Node*> stack{output.node()};
-  std::unordered_set<Node*> seen{output.node()};
+  uint64_t mark = new_mark();
+  output.node()->mark = mark;
   while (!stack.empty()) {
     Node* n = stack.back();
     stack.pop_back();
     auto [begin, end] = gatherers().equal_range(n);
     for (auto it = begin; it != end; ++it) found.push_back(it->second);
     for (const Tensor& input : n->inputs)
-      if (input.requires_grad() && seen.insert(input.node()).second) stack.push_back(input.node());
+      if (input.requires_grad() && std::exchange(input.node()->mark, mark) != mark) stack.push_back(input.node());
   }
   return found;
 }

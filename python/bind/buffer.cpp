@@ -64,10 +64,11 @@ Tensor share(nb::ndarray<> a, nb::object owner) {
 
 // Memory that is this object's alone from now on, so that others may look at it and write to it.
 const Value& exclusive(TensorObject* o) {
-  Tensor t = unwrap(o);
-  const Value& v = t.value();
-  bool alone = v.storage->shared_outside() || (v.storage->use_count() == 1 && t.node()->use_count() <= 2);
-  if (!alone || !v.storage) {
+  const Value& v = unwrap(o).value();
+  const Tensor& now = o->tensor;
+  bool alone = v.storage->shared_outside() || (v.storage->use_count() == 1 && now.node()->use_count() == 1);
+  if (!alone) {
+    Tensor t = now;
     Value copy = make_contiguous(v, t.type(), t.device());
     bool grad = t.requires_grad() && !t.node()->op;
     Tensor own = Tensor::wrap(copy.storage, 0, t.dtype(), t.shape());
@@ -81,7 +82,7 @@ const Value& exclusive(TensorObject* o) {
 
 nb::object to_numpy(nb::handle self, bool force) {
   TensorObject* o = object_of(self.ptr());
-  Tensor t = unwrap(o);
+  const Tensor& t = unwrap(o);
   if (t.requires_grad() && !force)
     fail("numpy", "the tensor requires a gradient, which NumPy would lose: use detach().numpy()");
   if (t.dtype() == DType::bf16) {  // NumPy has no such type

@@ -93,10 +93,11 @@ void bind_math(nb::module_& m) {
 #define BIND(name) m.def(#name, [](const Tensor& x) { return ds::name(x); });
   BIND(log1p)
   BIND(expm1)
-  BIND(exp2) BIND(log2) BIND(log10) BIND(tan) BIND(asin) BIND(acos) BIND(atan) BIND(sinh) BIND(cosh) BIND(asinh)
-      BIND(acosh) BIND(atanh) BIND(erfc) BIND(erfinv) BIND(lgamma) BIND(digamma) BIND(i0) BIND(i0e) BIND(i1) BIND(i1e)
-          BIND(sinc) BIND(reciprocal) BIND(trunc) BIND(isnan) BIND(isinf) BIND(isfinite) BIND(signbit) BIND(bitwise_not)
-              BIND(real) BIND(imag) BIND(conj) BIND(angle)
+  BIND(exp2)
+  BIND(log2) BIND(log10) BIND(tan) BIND(asin) BIND(acos) BIND(atan) BIND(sinh) BIND(cosh) BIND(asinh) BIND(acosh)
+      BIND(atanh) BIND(erfc) BIND(erfinv) BIND(lgamma) BIND(digamma) BIND(i0) BIND(i0e) BIND(i1) BIND(i1e) BIND(sinc)
+          BIND(reciprocal) BIND(trunc) BIND(isnan) BIND(isinf) BIND(isfinite) BIND(signbit) BIND(bitwise_not) BIND(real)
+              BIND(imag) BIND(conj) BIND(angle)
 #undef BIND
 #define BIND(name) m.def(#name, [](const Tensor& a, const Tensor& b) { return ds::name(a, b); });
                   BIND(atan2) BIND(hypot) BIND(logaddexp) BIND(nextafter) BIND(copysign) BIND(xlogy) BIND(fmin)

@@ -165,7 +165,7 @@ def backward(self: Tensor, gradient: Tensor | None = None, retain_graph: bool | 
     has one element."""
     if not self.requires_grad:
         raise _C.Error("[backward] the tensor does not depend on anything that requires a gradient")
-    if gradient is None and self.numel() != 1:
+    if gradient is None and self.ndim and self.numel() != 1:
         raise _C.Error(f"[backward] a tensor of shape {self.shape} needs a gradient of that shape")
     if _anomaly._active:
         _anomaly.check_backward(self, gradient)

@@ -361,6 +361,66 @@ TEST(Rewrite, EveryPassIsCountedTimedAndKeepsTheGradientsOfEveryFamily) {
   for (const PassStats& p : pass_stats()) EXPECT_TRUE(p.on && p.runs > 0 && p.seconds > 0) << p.name;
 }
 
+// The value alone, as a trace of one node, and beside another root, by the general way.
+void check_single(const std::function<Tensor()>& make) {
+  auto before = executor_stats();
+  Tensor alone = make().eval();
+  auto after = executor_stats();
+  EXPECT_EQ(after.singles - before.singles, 1u) << alone.node()->op->info().name << " did not take the short way";
+  EXPECT_EQ(after.plans, before.plans);
+  Tensor beside = make(), other = neg(random_normal({3}, 5));
+  before = executor_stats();
+  eval(std::vector<Tensor>{beside, other});
+  EXPECT_EQ(executor_stats().singles, before.singles);
+  EXPECT_EQ(doubles(alone), doubles(beside));
+}
+
+TEST(Executor, ATraceOfOneNodeTakesAShortWayToTheSameBits) {
+  for (DType t : {DType::f32, DType::f64, DType::bf16, DType::i32}) {
+    Tensor a = tensor(numbers(60, 1, 9, 1), {6, 10}, t).eval(), b = tensor(numbers(60, 1, 9, 2), {6, 10}, t).eval();
+    Tensor turned = transpose(tensor(numbers(60, 1, 9, 3), {10, 6}, t), 0, 1).eval();
+    Tensor row = broadcast_to(tensor(numbers(10, 1, 9, 4), {10}, t), {6, 10}).eval(), c = less(a, b).eval();
+    check_single([&] { return a + b; });
+    check_single([&] { return a + a; });
+    check_single([&] { return b - a; });
+    check_single([&] { return a * turned; });
+    check_single([&] { return row / a; });
+    check_single([&] { return neg(a); });
+    check_single([&] { return less(a, b); });
+    check_single([&] { return where(c, a, b); });
+    check_single([&] { return where(c, b, b); });
+    check_single([&] { return cast(a, t == DType::f64 ? DType::i8 : DType::f64); });
+    check_single([&] { return amax(a, {0}); });
+    check_single([&] { return transpose(a, 0, 1); });
+    Tensor parts = concat({a, b}).eval(), even = tensor(numbers(100, 1, 9, 5), {10, 10}, t).eval();
+    check_single([&] { return matmul(a, even); });
+    check_single([&] { return slice(parts, 0, 3, 9); });
+  }
+  Tensor x = random_normal({4, 4}, 3).eval();
+  auto [values, places] = sort(x, 1);
+  eval(std::vector<Tensor>{values, places});
+  check_single([&, v = values] { return v + x; });
+  check_single([&, p = places] { return cast(p, DType::f32); });
+}
+
+TEST(Executor, AConstantIsThereAtOnceAndNeverWrittenTo) {
+  auto before = executor_stats();
+  Tensor two = full({}, 2, DType::f32), twos = broadcast_to(two, {3, 4}), whole = full({2}, 7, DType::i64);
+  EXPECT_TRUE(two.evaluated() && twos.evaluated() && whole.evaluated());
+  EXPECT_EQ(executor_stats().nodes, before.nodes);
+  EXPECT_EQ(twos.to_vector<float>(), std::vector<float>(12, 2.0f));
+  EXPECT_EQ(whole.to_vector<int64_t>(), (std::vector<int64_t>{7, 7}));
+  for (int i = 0; i < 100; ++i) {  // more than are kept: the others come and go
+    Tensor c = full({}, i, DType::f32), sum = c + 1.0;
+    EXPECT_EQ(sum.item<float>(), static_cast<float>(i + 1));
+    EXPECT_EQ((c * c).item<float>(), static_cast<float>(i * i));
+    EXPECT_EQ(full({}, i, DType::f32).item<float>(), static_cast<float>(i)) << "an op wrote over a constant";
+  }
+  EXPECT_EQ(two.item<float>(), 2.0f);
+  EXPECT_EQ(full({}, 2, DType::f64).item<double>(), 2.0);
+  EXPECT_FALSE(full({}, 2, DType::f32, Device{DeviceKind::null}).evaluated());
+}
+
 TEST(Pool, GivesCachedBlocksBackWhenTheSourceRunsOut) {
   struct Small final : MemorySource {
     size_t left = 4096;

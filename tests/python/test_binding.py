@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import deepseek as ds
+from deepseek import _C
 
 
 def random_key(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[object, ...]:
@@ -111,6 +112,43 @@ def test_memory_outlives_its_tensor() -> None:
     a = (ds.ones(1000) * 3).numpy()
     gc.collect()
     assert a.sum() == 3000
+
+
+def test_numpy_arrays_of_every_dtype_keep_their_memory_alive() -> None:
+    for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64", "complex64", "complex128"):
+        x = ds.tensor([[0, 1, 2], [3, 4, 5]], dtype=name)
+        memory = x.numpy()
+        assert memory.dtype == np.dtype(name) and memory.shape == (2, 3) and memory.flags.writeable and memory.flags.aligned
+        assert np.shares_memory(memory, x.numpy())
+        turned = x.T.numpy()
+        np.testing.assert_array_equal(turned, np.asarray([[0, 3], [1, 4], [2, 5]]).astype(name))
+        del x
+        ds.randn(1000).numpy()
+        np.testing.assert_array_equal(memory, np.asarray([[0, 1, 2], [3, 4, 5]]).astype(name))
+    assert ds.tensor(2.5).numpy().shape == () and ds.zeros(0, 3).numpy().shape == (0, 3)
+    assert ds.tensor([1.5], dtype="bfloat16").numpy().dtype == np.float32
+    with pytest.raises(TypeError):
+        ds.ones(2).numpy(True)
+    with pytest.raises(TypeError):
+        ds.ones(2).numpy(copy=True)
+
+
+def test_writing_to_an_array_of_a_constant_changes_no_other() -> None:
+    ds.full((), 3.0).numpy()[...] = 5
+    ones = ds.full((3,), 3.0).numpy()
+    ones[0] = 7
+    assert ones.tolist() == [7, 3, 3]
+    assert ds.full((), 3.0).item() == 3 and (ds.zeros(2) + 3.0).tolist() == [3, 3]
+
+
+def test_a_short_computation_takes_the_short_way() -> None:
+    a, b = ds.randn(16) * 1.0, ds.randn(16) * 1.0
+    a.tolist(), b.tolist()
+    before = _C.executor_stats()
+    got = (a + b).numpy()
+    after = _C.executor_stats()
+    assert after["singles"] == before["singles"] + 1 and after["plans"] == before["plans"]
+    np.testing.assert_array_equal(got, a.numpy() + b.numpy())
 
 
 def test_dlpack_to_and_from_numpy() -> None:

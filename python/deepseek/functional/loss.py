@@ -48,7 +48,7 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     _check_classes("cross_entropy", input, target)
     rows = _classes_last(input)
-    flat = _C.reshape(target if target.dtype == _C.int64 else _C.cast(target, _C.int64), [rows.shape[0]])
+    flat = _C.reshape(target if target.dtype is _C.int64 else _C.cast(target, _C.int64), [rows.shape[0]])
     _in_range("cross_entropy", target, rows.shape[1], ignore_index)
     if weight is None and not label_smoothing:
         losses = _C.cross_entropy(rows, flat)  # which gives 0 for classes out of range, such as -100

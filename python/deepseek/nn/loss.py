@@ -22,6 +22,7 @@ def _loss(name: str, function: Callable[..., Any], inputs: int = 2, buffers: tup
     with_default = parameters[code.co_argcount - len(function.__defaults__ or ()) : code.co_argcount]
     defaults = {**dict(zip(with_default, function.__defaults__ or ())), **(function.__kwdefaults__ or {})}
     names = list(order) if order is not None else list(parameters[inputs:])
+    used = [n for n in names if n not in _OLD]
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         Module.__init__(self)
@@ -43,7 +44,8 @@ def _loss(name: str, function: Callable[..., Any], inputs: int = 2, buffers: tup
                 setattr(self, key, value)
 
     def forward(self: Any, *inputs: Any) -> Any:
-        return function(*inputs, **{k: getattr(self, k) for k in names if k not in _OLD})
+        d = self.__dict__
+        return function(*inputs, **{k: d[k] if k in d else getattr(self, k) for k in used})
 
     def extra_repr(self: Any) -> str:
         return ", ".join(f"{k}={getattr(self, k)!r}" for k in names if k not in _OLD and k not in buffers and getattr(self, k) != defaults[k])

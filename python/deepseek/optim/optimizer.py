@@ -85,7 +85,7 @@ class Optimizer:
                         state = self.state[p] = {}
                     if group.get("maximize"):
                         g = -g
-                    values.append(self._update(group, p, g if g.dtype == p.dtype else _C.cast(g, p.dtype), state))
+                    values.append(self._update(group, p, g if g.dtype is p.dtype else _C.cast(g, p.dtype), state))
                     params.append(p)
             g = state = None
             _C.settle(params, values, "step")
