@@ -28,14 +28,14 @@ constexpr size_t kOperands[] = {
 // A class without make() has no attributes, and is elementwise.
 template <class O>
 Made make(const Given& g) {
-  if constexpr (requires { O::make(g); }) {
-    return O::make(g);
-  } else {
-    static_assert(std::derived_from<O, Elementwise>);
-    auto op = std::make_unique<O>();
-    g.takes(kOperands[static_cast<int>(op->code())]);
-    return op;
-  }
+  Made made;
+  if constexpr (requires { O::make(g); })
+    made = O::make(g);
+  else
+    made = std::make_unique<O>();
+  if constexpr (std::derived_from<O, Elementwise>)
+    g.takes(kOperands[static_cast<int>(static_cast<const O&>(*made).code())]);
+  return made;
 }
 
 struct Row {
