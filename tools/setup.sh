@@ -10,7 +10,7 @@ BUILD_PACKAGES=(
 TEST_PACKAGES=(libgtest-dev libgmock-dev clang-14 clang-format-14 python3-torch)
 # From PyPI, into the virtual environment; NumPy stays Debian's, as python3-torch needs.
 PYTHON_BUILD=(nanobind scikit-build-core)
-PYTHON_TEST=("${PYTHON_BUILD[@]}" "numpy<2" pytest hypothesis ruff onnx safetensors pyyaml)
+PYTHON_TEST=("${PYTHON_BUILD[@]}" "numpy<2" pytest hypothesis ruff mypy onnx safetensors pyyaml)
 
 BUILD_DIR=build/release
 VENV=$PWD/build/venv  # the Python package is installed here; it sees Debian's NumPy
