@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "engine/data/philox.h"
-#include "engine/ops/make.h"
 
 namespace ds::models {
 namespace {
@@ -34,18 +33,18 @@ uint64_t stream_of(const Draw& draw, size_t node) {
   return data::splitmix64(key ^ node);
 }
 
-std::vector<Tensor> run(const GraphNode& n, std::vector<Tensor> inputs, int64_t batch, const Draw& draw, size_t number,
+std::vector<Tensor> run(const GraphNode& n, Tensors inputs, int64_t batch, const Draw& draw, size_t number,
                         Device device) {
   std::optional<NoGrad> no_grad;
   if (n.no_grad) no_grad.emplace();
-  if (n.scaled.empty() && !n.fresh) return apply_named(n.name, n.attributes, std::move(inputs), device);
+  if (n.scaled.empty() && !n.fresh) return n.maker->append(n.attributes, std::move(inputs), device);
   Given::Map attributes = n.attributes;
   for (const Scaled& s : n.scaled) resolve(s, batch, attributes);
   if (n.fresh) {
     attributes["seed"] = static_cast<int64_t>(stream_of(draw, number));
     attributes["offset"] = int64_t{0};
   }
-  return apply_named(n.name, attributes, std::move(inputs), device);
+  return n.maker->append(attributes, std::move(inputs), device);
 }
 
 }  // namespace
@@ -65,7 +64,7 @@ Replayed replay(const Graph& graph, const Tensor& input, const Tensor& target,
       r.values_.push_back({tensor(n.name)});
     } else {
       try {
-        std::vector<Tensor> inputs;
+        Tensors inputs;
         for (const Place& p : n.inputs) inputs.push_back(r.at(p));
         r.values_.push_back(run(n, std::move(inputs), batch, draw, i, input.device()));
         for (const Tensor& t : r.values_.back()) check_size(n.name.c_str(), t.shape());

@@ -9,6 +9,7 @@
 
 #include "engine/lazy/given.h"
 #include "engine/models/model.h"
+#include "engine/ops/make.h"
 
 namespace ds::models {
 
@@ -28,7 +29,8 @@ struct Scaled {
 struct GraphNode {
   enum class Kind : uint8_t { op, input, target, tensor };
   Kind kind = Kind::op;
-  std::string name;  // of the op, or of the tensor
+  std::string name;              // of the op, or of the tensor
+  const Maker* maker = nullptr;  // of an op
   std::vector<Place> inputs;
   Given::Map attributes;
   std::vector<Scaled> scaled;

@@ -94,7 +94,8 @@ class Reader {
       n.kind = n.name == "input" ? GraphNode::Kind::input : GraphNode::Kind::target;
       return n;
     }
-    if (!can_make(n.name)) fail(kOp, where, ": no op is called \"", n.name, "\"");
+    n.maker = find_maker(n.name);
+    if (!n.maker) fail(kOp, where, ": no op that a file may hold is called \"", n.name, "\"");
     const Json& inputs = member(v, "in", where);
     if (!inputs.is_array()) fail(kOp, where, ".in is no list");
     for (const Json& p : inputs) n.inputs.push_back(place(p, where + ".in"));

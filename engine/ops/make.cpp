@@ -38,11 +38,6 @@ Made make(const Given& g) {
   return made;
 }
 
-struct Row {
-  const char* name;
-  Made (*make)(const Given&);  // null: communication
-};
-
 #define DS_ROW_unary(Class) make<Class>
 #define DS_ROW_binary(Class) make<Class>
 #define DS_ROW_elementwise(Class) make<Class>
@@ -51,36 +46,23 @@ struct Row {
 #define DS_ROW_compute(Class) make<Class>
 #define DS_ROW_random(Class) make<Class>
 #define DS_ROW_communication(Class) nullptr
-constexpr Row kRows[] = {
+constexpr Maker kMakers[] = {
 #define OP(Class, name, category) {#name, DS_ROW_##category(Class)},
 #include "engine/ops/ops.def"
 };
 
-const Row* find(std::string_view name) {
-  for (const Row& row : kRows)
-    if (name == row.name) return &row;
+}  // namespace
+
+const Maker* find_maker(std::string_view name) {
+  for (const Maker& m : kMakers)
+    if (name == m.name) return m.make ? &m : nullptr;
   return nullptr;
 }
 
-}  // namespace
-
-bool can_make(std::string_view name) {
-  const Row* row = find(name);
-  return row && row->make;
-}
-
-Made make_op(std::string_view name, const Given::Map& attributes, std::span<const Type> inputs) {
-  const Row* row = find(name);
-  if (!row) fail("graph", "no op is called \"", name, "\"");
-  if (!row->make) fail(row->name, "is between the ranks of one run: it cannot be made from a file");
-  return row->make(Given(row->name, attributes, inputs));
-}
-
-std::vector<Tensor> apply_named(std::string_view name, const Given::Map& attributes, std::vector<Tensor> inputs,
-                                Device device) {
-  std::vector<Type> types;
+std::vector<Tensor> Maker::append(const Given::Map& attributes, Tensors inputs, Device device) const {
+  Types types;
   for (const Tensor& t : inputs) types.push_back(t.type());
-  return append(make_op(name, attributes, types), std::move(inputs), device);
+  return ds::append(make(Given(name, attributes, types)), std::move(inputs), device);
 }
 
 }  // namespace ds

@@ -2,20 +2,23 @@
 // communication, which is between the ranks of one run.
 #pragma once
 #include <string_view>
+#include <vector>
 
 #include "engine/lazy/op.h"
 
 namespace ds {
 
-// Whether the table has a row of that name, and an op of it can be made.
-bool can_make(std::string_view name);
+// A row of the table whose ops can be made.
+struct Maker {
+  const char* name;
+  // Throws Error naming the op and what is wrong with the attributes, or with the number of inputs; what else does not
+  // fit, infer() finds.
+  Made (*make)(const Given&);
 
-// The op of the row `name` over inputs of these types. Throws Error naming the op and what is wrong with the
-// attributes, or with the number of inputs; what else does not fit, infer() finds.
-std::unique_ptr<const Op> make_op(std::string_view name, const Given::Map& attributes, std::span<const Type> inputs);
+  std::vector<Tensor> append(const Given::Map& attributes, Tensors inputs, Device device = {}) const;
+};
 
-// Appends it, as append() does.
-std::vector<Tensor> apply_named(std::string_view name, const Given::Map& attributes, std::vector<Tensor> inputs,
-                                Device device = {});
+// Null when the table has no row of that name, or its ops are between the ranks of one run.
+const Maker* find_maker(std::string_view name);
 
 }  // namespace ds

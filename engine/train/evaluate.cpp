@@ -34,13 +34,13 @@ ChunkResult run_chunk(Learner& learner, const data::Dataset& test, int64_t begin
 
 }  // namespace
 
-Evaluation evaluate(Learner& learner, const data::Dataset& test, comm::Communicator& communicator,
+Evaluation evaluate(Learner& learner, const data::Dataset& test, int64_t samples, comm::Communicator& communicator,
                     TrainStatus& status) {
   PhaseScope scope(status, Phase::evaluating);
-  int64_t chunk = chunk_of(test), chunks = (test.size() + chunk - 1) / chunk;
+  int64_t chunk = chunk_of(test), chunks = (samples + chunk - 1) / chunk;
   std::vector<double> sums(2 * chunks, 0);  // each chunk by one rank; the others add zeros, which is exact
   for (int64_t c = communicator.rank(); c < chunks; c += communicator.size()) {
-    ChunkResult r = run_chunk(learner, test, c * chunk, std::min((c + 1) * chunk, test.size()));
+    ChunkResult r = run_chunk(learner, test, c * chunk, std::min((c + 1) * chunk, samples));
     sums[2 * c] = r.loss, sums[2 * c + 1] = r.correct;
     status.ticks.fetch_add(1);
   }
@@ -50,7 +50,7 @@ Evaluation evaluate(Learner& learner, const data::Dataset& test, comm::Communica
   }
   double loss = 0, correct = 0;
   for (int64_t c = 0; c < chunks; ++c) loss += sums[2 * c], correct += sums[2 * c + 1];
-  auto targets = static_cast<double>(test.size() * test.target_elements());
+  auto targets = static_cast<double>(samples * test.target_elements());
   return {loss / targets, correct / targets};
 }
 

@@ -65,7 +65,8 @@ Tensor target_tensor(const data::Dataset& dataset, const void* targets, int64_t 
 struct Evaluation {
   double loss, accuracy;  // accuracy is NaN where targets are no classes
 };
-// Over the whole test set, each rank its part; the result does not depend on the number of ranks.
-Evaluation evaluate(Learner& learner, const data::Dataset& test, comm::Communicator& communicator, TrainStatus& status);
+// Over the first `samples` of a set, each rank its part; the result does not depend on the number of ranks.
+Evaluation evaluate(Learner& learner, const data::Dataset& test, int64_t samples, comm::Communicator& communicator,
+                    TrainStatus& status);
 
 }  // namespace ds::train

@@ -217,8 +217,12 @@ class Loop {
 
   // Also where what the last update broke is seen, before a checkpoint of it is written.
   void record_evaluation() {
-    if (test_->size() == 0) return;
-    Evaluation e = evaluate(learner_, *test_, comm_, status_);
+    if (test_->size() == 0) {
+      int64_t few = std::min<int64_t>(train_->size(), 64);
+      check_finite("the loss over samples", evaluate(learner_, *train_, few, comm_, status_).loss);
+      return;
+    }
+    Evaluation e = evaluate(learner_, *test_, test_->size(), comm_, status_);
     check_finite("the loss over the test set", e.loss);
     if (config_.rank != 0) return;
     StepRecord r;

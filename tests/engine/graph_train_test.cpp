@@ -168,6 +168,15 @@ TEST_F(GraphTrain, WithoutATestSetItIsSaidOnceAndTheJobEnds) {
   EXPECT_NE(o.warnings[0].find("no test set"), std::string::npos);
 }
 
+TEST_F(GraphTrain, ALastStepThatBreaksTheModelFailsWithoutATestSetToo) {
+  write_data(false);
+  TrainConfig c = config("b");
+  c.optimizer.lr = 1e38;
+  c.max_steps = 1;
+  EXPECT_THROW(run(c, 2), UserError);
+  EXPECT_FALSE(std::filesystem::exists(c.job_dir + "/checkpoints/step-00000001"));
+}
+
 TEST_F(GraphTrain, FilesThatDoNotFitAreTheUsersToMend) {
   TrainConfig c = config("e");
   c.model.graph = dir_ / "nothing";

@@ -66,9 +66,9 @@ class SimpleNN(nn.Module):
         return self.fc2(F.relu(self.fc1(x)))
 
 
-def convolutional(dropout=0.0):
+def convolutional(dropout=0.0, momentum=0.1):
     return nn.Sequential(
-        nn.Conv2d(2, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(dropout), nn.Flatten(), nn.Linear(96, 5)
+        nn.Conv2d(2, 6, 3, padding=1), nn.BatchNorm2d(6, momentum=momentum), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(dropout), nn.Flatten(), nn.Linear(96, 5)
     )
 
 
@@ -123,6 +123,7 @@ CASES = {
     "long": (Long, F.cross_entropy, lambda: data_of((530, 4), 5, n=12)),
     "simple": (SimpleNN, F.cross_entropy, lambda: data_of((20,), 5)),
     "convolutional": (convolutional, nn.CrossEntropyLoss(), lambda: data_of((2, 8, 8), 5)),
+    "all batches": (lambda: convolutional(momentum=None), nn.CrossEntropyLoss(), lambda: data_of((2, 8, 8), 5)),
     "transformer": (Transformer, rows, tokens),
     "recurrent": (Recurrent, F.cross_entropy, lambda: tokens(target=5)),
     "regression": (lambda: nn.Sequential(nn.Linear(20, 8), nn.GELU(), nn.LayerNorm(8), nn.Linear(8, 3)), nn.MSELoss(),

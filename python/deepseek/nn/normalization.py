@@ -53,13 +53,13 @@ class _Norm(Module):
         if input.shape[channel] != self.num_features:
             raise _C.Error(f"[{type(self).__name__}] {self.num_features} channels are needed, got {input.shape}")
 
-    def _factor(self) -> float:
+    def _factor(self) -> Any:
         """How much the batch counts: momentum, or one in the number of batches seen."""
         if not (self.training and self.track_running_stats):
             return 0.0 if self.momentum is None else self.momentum
         seen = self.num_batches_tracked
         init._write(seen, seen + 1, "batch_norm")
-        return 1.0 / float(_C.item(seen)) if self.momentum is None else self.momentum
+        return 1.0 / _C.cast(seen, self.running_mean.dtype) if self.momentum is None else self.momentum
 
     def extra_repr(self) -> str:
         return (
