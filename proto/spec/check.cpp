@@ -252,6 +252,22 @@ std::vector<Problem> check(const v1::JobSpec& spec) {
   return problems;
 }
 
+namespace {
+
+// `train: {}` says nothing: a spec with it is the same as one without.
+void drop_empty(google::protobuf::Message& message) {
+  std::vector<const FieldDescriptor*> set;
+  message.GetReflection()->ListFields(message, &set);
+  for (const FieldDescriptor* field : set) {
+    if (field->message_type() == nullptr) continue;
+    google::protobuf::Message* inner = message.GetReflection()->MutableMessage(&message, field);
+    drop_empty(*inner);
+    if (inner->ByteSizeLong() == 0) message.GetReflection()->ClearField(&message, field);
+  }
+}
+
+}  // namespace
+
 std::vector<Problem> check_artifacts(const v1::JobSpec& spec, bool may_be_local) {
   Problems problems;
   for (const auto& [path, name] : artifacts(spec)) {
@@ -278,6 +294,7 @@ void fill_defaults(v1::JobSpec& spec) {
     google::protobuf::Message* owner = owner_of(spec, field.path, &descriptor);
     for (absl::string_view text : absl::StrSplit(field.fallback, ", ")) set_from_text(owner, descriptor, text, true);
   }
+  drop_empty(spec);
 }
 
 }  // namespace ds::spec

@@ -27,6 +27,22 @@ std::string set_integer(absl::string_view text, bool plain, Int* value) {
                              : absl::StrCat("an integer of at most ", std::numeric_limits<Int>::max());
 }
 
+bool is_utf8(absl::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const auto byte = [&](size_t i) { return static_cast<unsigned char>(at + i < text.size() ? text[at + i] : 0); };
+    const unsigned char lead = byte(0);
+    const size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < length; ++i) {
+      if ((byte(i) & 0xc0) != 0x80) return false;
+    }
+    const bool overlong = (lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xf0 && byte(1) < 0x90);
+    const bool beyond = (lead == 0xed && byte(1) > 0x9f) || (lead == 0xf4 && byte(1) > 0x8f);  // surrogates; the end
+    if (length == 0 || overlong || beyond) return false;
+    at += length;
+  }
+  return true;
+}
+
 template <class T, class Set, class Add>
 void store(const FieldDescriptor* descriptor, T&& value, Set set, Add add) {
   if (descriptor->is_repeated()) {
@@ -159,6 +175,7 @@ std::string set_from_text(Message* m, const FieldDescriptor* d, absl::string_vie
           d, text == "true", [&](auto x) { r->SetBool(m, d, x); }, [&](auto x) { r->AddBool(m, d, x); });
       return "";
     case FieldDescriptor::CPPTYPE_STRING:
+      if (!is_utf8(text)) return "text in UTF-8";  // what else would not pass the wire
       store(
           d, std::string(text), [&](auto x) { r->SetString(m, d, std::move(x)); },
           [&](auto x) { r->AddString(m, d, std::move(x)); });

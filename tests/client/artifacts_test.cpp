@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "client/transfers.h"
 #include "proto/digest/digest.h"
@@ -127,6 +128,18 @@ TEST_F(ArtifactsTest, ABrokenUploadIsSentAgainAndTellsHowFarItIs) {
   EXPECT_EQ(*digest, name_of(big_));
   EXPECT_EQ(most[Transfer::kHashing], static_cast<int64_t>(big_.size()));
   EXPECT_EQ(most[Transfer::kUploading], static_cast<int64_t>(big_.size()));
+}
+
+TEST_F(ArtifactsTest, AnUploadIsStoppedFromAnotherThread) {
+  const std::string file = folder_.write("big", big_);
+  coordinator_.break_transfers(1 << 20, 1 << 20);  // it would try on for a minute
+  Client client = this->client();
+  bool stopped = false;
+  const auto digest = client.upload(file, [&](const Transfer& t) {
+    if (t.phase == Transfer::kUploading && !std::exchange(stopped, true))
+      std::thread([&] { client.stop_streams(); }).join();
+  });
+  EXPECT_TRUE(absl::IsCancelled(digest.status())) << digest.status();
 }
 
 TEST_F(ArtifactsTest, NoCoordinatorIsSaid) {

@@ -122,6 +122,20 @@ TEST(JobKinds, ArtifactsAreFound) {
   EXPECT_TRUE(artifacts(*parse_job(job("{family: mlp}", "data: {dataset: fashion_mnist, path: /x}"))).empty());
 }
 
+TEST(JobKinds, TextIsUtf8) {
+  EXPECT_TRUE(parse_job(job("{script: 'tr\u00e4in.py', args: [\xe2\x82\xac, \xf0\x9f\x98\x80]}", "")).ok());
+  for (const char* bad : {"\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80", "\xe0\x80\x80", "\xf4\x90\x80\x80", "a\x80"})
+    EXPECT_THAT(error_of(job(std::string("{script: s, args: [") + bad + "]}", "")),
+                HasSubstr("line 2: model.args[0]: expected text in UTF-8"));
+}
+
+TEST(JobKinds, NothingIsTheSameAsLeftOut) {
+  const auto with = parse_job(job("{script: s}", "train: {}\ncheckpoint: {}")),
+             without = parse_job(job("{script: s}", ""));
+  ASSERT_TRUE(with.ok()) << with.status();
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*with, *without));
+}
+
 TEST(JobKinds, JsonGoesAroundTheCircle) {
   for (const std::string& text : {job("{graph: g}", "data: {dataset: tensors, path: d}\ntrain: {epochs: 2}"),
                                   job("{script: s, args: [-x, 'a b', '1']}", "train: {threads: 1}\npriority: 3")}) {

@@ -185,6 +185,18 @@ TEST(Watchdog, WhoWaitsForPeersIsNotBlamedFirst) {
   EXPECT_EQ(found_after(v1::EXECUTOR_STARTING, 0.01, 100), -1);
 }
 
+// One whose peers' files are still being fetched may wait for an hour; one that sends no beats may not.
+TEST(Watchdog, WhoIsToldToWaitMayStandStill) {
+  Watchdog dog(0);
+  for (double now = 0; now < 3600; now += 1) {
+    dog.beat(beat_of(0, v1::EXECUTOR_STARTING), now);
+    dog.waits(now);
+    ASSERT_FALSE(dog.check(now, 'S')) << now;
+  }
+  dog.waits(3620);
+  EXPECT_TRUE(dog.check(3620, 'S'));
+}
+
 TEST(Watchdog, SignsOfLifeOtherThanStepsCount) {
   Watchdog dog(0);
   for (int i = 0; i < 200; ++i) {  // 40 s of evaluation
