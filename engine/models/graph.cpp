@@ -25,23 +25,22 @@ void resolve(const Scaled& s, int64_t batch, Given::Map& attributes) {
     std::get<std::vector<int64_t>>(attribute)[s.entry] = whole;
 }
 
-// Streams of one step's nodes and parts share no number but by chance of 2^-64.
-uint64_t stream_of(const Draw& draw, size_t node) {
+// Two streams of one step, or of two, share no number but by chance of 2^-64.
+uint64_t stream_of(const Draw& draw, int stream) {
   uint64_t key = data::splitmix64(draw.seed);
   key = data::splitmix64(key ^ static_cast<uint64_t>(draw.step));
   key = data::splitmix64(key ^ static_cast<uint64_t>(draw.part));
-  return data::splitmix64(key ^ node);
+  return data::splitmix64(key ^ static_cast<uint64_t>(stream));
 }
 
-std::vector<Tensor> run(const GraphNode& n, Tensors inputs, int64_t batch, const Draw& draw, size_t number,
-                        Device device) {
+std::vector<Tensor> run(const GraphNode& n, Tensors inputs, int64_t batch, const Draw& draw, Device device) {
   std::optional<NoGrad> no_grad;
   if (n.no_grad) no_grad.emplace();
-  if (n.scaled.empty() && !n.fresh) return n.maker->append(n.attributes, std::move(inputs), device);
+  if (n.scaled.empty() && n.fresh < 0) return n.maker->append(n.attributes, std::move(inputs), device);
   Given::Map attributes = n.attributes;
   for (const Scaled& s : n.scaled) resolve(s, batch, attributes);
-  if (n.fresh) {
-    attributes["seed"] = static_cast<int64_t>(stream_of(draw, number));
+  if (n.fresh >= 0) {
+    attributes["seed"] = static_cast<int64_t>(stream_of(draw, n.fresh));
     attributes["offset"] = int64_t{0};
   }
   return n.maker->append(attributes, std::move(inputs), device);
@@ -66,7 +65,7 @@ Replayed replay(const Graph& graph, const Tensor& input, const Tensor& target,
       try {
         Tensors inputs;
         for (const Place& p : n.inputs) inputs.push_back(r.at(p));
-        r.values_.push_back(run(n, std::move(inputs), batch, draw, i, input.device()));
+        r.values_.push_back(run(n, std::move(inputs), batch, draw, input.device()));
         for (const Tensor& t : r.values_.back()) check_size(n.name.c_str(), t.shape());
       } catch (const Error& e) {
         fail("graph", "node ", i, ", with a batch of ", batch, ": ", e.what());

@@ -35,7 +35,7 @@ struct GraphNode {
   Given::Map attributes;
   std::vector<Scaled> scaled;
   bool no_grad = false;  // no gradient passes
-  bool fresh = false;    // random: new numbers each step
+  int fresh = -1;        // random: the number of its stream, which is new each step; -1: as the attributes say
 };
 
 // One mode of a model, training or evaluation.

@@ -102,7 +102,7 @@ class Reader {
     if (auto it = v.find("with"); it != v.end())
       for (auto& [name, value] : it->items()) attribute(n, name, value, where + ".with." + name);
     n.no_grad = v.value("no_grad", false);
-    n.fresh = v.value("fresh", false);
+    n.fresh = v.value("fresh", -1);
     return n;
   }
 

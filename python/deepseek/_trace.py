@@ -187,6 +187,7 @@ class _Graph:
         self.marks: dict[str, Any] = {}
         self.parts = {}
         for train in (True, False):
+            self.streams: dict[tuple[int, int], int] = {}
             recorded = Recorded(lambda sizes, train=train: self._record(sizes["batch"], train), {"batch": base}, "trace")  # type: ignore[misc]
             name = "train" if train else "eval"
             self.parts[name] = {"nodes": [self._node(recorded, i) for i in range(len(recorded.nodes))], **self.marks}
@@ -239,8 +240,8 @@ class _Graph:
         attributes = recorded.attributes(i)
         if op.startswith("random_"):
             streams = {(r[i][3]["seed"], r[i][3]["offset"]) for r in (recorded.nodes, *recorded.others["batch"])}
-            if len(streams) > 1:
-                out["fresh"] = True
+            if len(streams) > 1:  # what has one stream here, as two uses of one mask have, has one then
+                out["fresh"] = self.streams.setdefault((rest["seed"], rest["offset"]), len(self.streams))
                 attributes["seed"] = attributes["offset"] = Dim(0)
         if attributes:
             out["with"] = {name: _json(op, name, value) for name, value in attributes.items()}

@@ -129,7 +129,7 @@ class GraphWriter {
     bool passes = false;
     for (const Tensor& t : small.inputs) out["in"].push_back(w.place(t)), passes |= t.requires_grad();
     if (passes && !small.requires_grad) out["no_grad"] = true;
-    if (small.op->info().category == Category::random) out["fresh"] = true;
+    if (small.op->info().category == Category::random) out["fresh"] = streams_++;
     Attributes a = small.op->attributes(), b = large.op->attributes();
     for (size_t i = 0; i < a.size(); ++i) out["with"][a[i].first] = attribute(a[i].second, b[i].second);
     return out;
@@ -156,6 +156,7 @@ class GraphWriter {
   const ToWrite& what_;
   std::map<const Node*, std::string> names_;
   std::vector<std::pair<std::string, Tensor>> constants_;
+  int streams_ = 0;
 };
 
 }  // namespace ds

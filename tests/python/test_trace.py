@@ -176,8 +176,8 @@ def test_dropout_and_statistics_are_the_same_bits_on_any_ranks(tmp_path):
     assert runs[0] == runs[1] == runs[2]
     states = [{k: v.numpy().tobytes() for k, v in checkpoint(tmp_path, f"r{r}").items()} for r in (1, 2, 4)]
     assert states[0] == states[1] == states[2]
-    fresh = [n for n in header(tmp_path / "graph")["train"]["nodes"] if n.get("fresh")]
-    assert len(fresh) == 1 and not any(n.get("fresh") for n in header(tmp_path / "graph")["eval"]["nodes"])
+    fresh = [n["fresh"] for n in header(tmp_path / "graph")["train"]["nodes"] if "fresh" in n]
+    assert fresh == [0] and not any("fresh" in n for n in header(tmp_path / "graph")["eval"]["nodes"])
 
 
 def test_frozen_parts_stay_frozen(tmp_path):
@@ -298,6 +298,24 @@ def test_random_streams_go_on_as_if_nothing_was_traced(tmp_path):
     ds.manual_seed(5)
     _trace.trace(model, None, x[:2], y[:2], tmp_path / "graph")
     np.testing.assert_array_equal(ds.rand(3).numpy(), a)
+
+
+def test_streams_are_the_models(tmp_path):
+    """Twice the same mask stays the same, and what is seeded anew in each call is no new stream."""
+
+    def noisy(y):
+        fixed = ds.rand(*y.shape, generator=ds.Generator(3))
+        state = ds.get_rng_state()
+        first = F.dropout(y)
+        ds.set_rng_state(state)
+        return F.dropout(first + fixed) + F.dropout(y)
+
+    x, y = data_of((20,), 5)
+    _trace.trace(Odd(noisy), None, x[:2], y[:2], tmp_path / "graph")
+    random = [n for n in header(tmp_path / "graph")["train"]["nodes"] if n.get("op") == "random_uniform"]
+    streams = [n.get("fresh") for n in random]
+    assert len(streams) == 4 and streams.count(None) == 1 and len(set(streams)) == 3
+    assert [n["with"]["seed"] for n in random if "fresh" not in n] == [3]
 
 
 def test_data_of_all_kinds(tmp_path):
