@@ -39,7 +39,9 @@ std::optional<double> closed_form_cost(const std::string& schedule, const Reques
   double c = asked->costs.transfer.empty() ? 0 : asked->costs.transfer[0];
   int64_t p = asked->stages, m = asked->micro_batches, v = asked->chunks;
   double one = f + b + w, least = std::min(f, b);
-  if (p == 1 && v == 1) return m * one;
+  bool known = schedule == "gpipe" || schedule == "1f1b" || schedule == "interleaved" || schedule == "zb-h1" ||
+               schedule == "zb-h2";
+  if (known && p == 1) return m * v * one;
   if (schedule == "gpipe") return (m + p - 1) * one + 2 * (p - 1) * c;
   if (schedule == "1f1b") return (m + p - 1) * one + 2 * (p - 1 + (m - 1) * (p - 1) / p) * c;
   if (schedule == "interleaved" && m % p == 0 && m >= 2 * p && v > 1 && 2 * c <= std::min(f, b + w)) {
@@ -69,7 +71,9 @@ double lower_bound(const std::string& schedule, const Request& request) {
     const ChunkTimes& t = r.costs.at(stage, shape.chunk_at(q), r.chunks);
     double piece = t.forward + t.input_gradient + (splits ? 0 : t.weight_gradient);
     bound = std::max(bound, chain + r.micro_batches * piece);
-    if (q + 1 < shape.depth()) chain += piece + 2 * r.costs.edge(stage, shape.stage_at(q + 1), r.stages);
+    if (q + 1 == shape.depth()) break;
+    int after = shape.stage_at(q + 1);
+    chain += piece + r.costs.edge(stage, after, r.stages) + r.costs.edge(after, stage, r.stages);
   }
   return bound;
 }

@@ -18,7 +18,8 @@ struct Costs {
   // One for all chunks of all stages, or one a chunk: times[stage * chunks + chunk].
   std::vector<ChunkTimes> times = {{1, 1, 1}};
   // Of an activation or gradient between stages. One for all edges, or one an edge: transfer[stage] is the edge from
-  // stage to stage + 1 (the last one: back to stage 0), alike in both directions. Nothing within a stage. Empty: 0.
+  // stage to stage + 1 (the last one: back to stage 0), alike in both directions; of two stages, transfer[0] leads to
+  // stage 1 and transfer[1] back. Nothing within a stage. Empty: 0.
   std::vector<double> transfer;
   // Whether a stage computes while its transfers are under way. If not, a transfer also holds its sender.
   bool overlapped = true;
