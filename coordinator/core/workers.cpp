@@ -183,6 +183,8 @@ void Machine::exited(v1::JobRecord& record, int r, const v1::ExecutorReport& rep
       absl::StrCat("rank ", r, " on ", rank.worker(), ": ",
                    report.detail().empty() ? absl::StrCat("exited with ", report.exit_code()) : report.detail());
   if (users_fault && record.stop() != v1::STOP_TO_CANCEL && record.stop() != v1::STOP_TO_FAIL) {
+    if (record.stop() == v1::STOP_TO_RECOVER)
+      record.mutable_job()->set_restarts(record.job().restarts() - 1);  // no more
     begin_stop(record, v1::STOP_TO_FAIL, reason);
   } else if (!rank.complete() && !(report.stopped() && record.stop() != v1::STOP_NOTHING)) {
     rank_failed(record, reason);

@@ -48,7 +48,7 @@ def trace(model: Any, loss: Any, inputs_example: Any, targets_example: Any, path
     summary = {
         "parameters": sum(t.numel() for t in state.parameters.values()), "trained": len(graph.trained),
         "buffers": len(state.buffers), "nodes": len(header["train"]["nodes"]), "input": header["input"], "target": header["target"],
-        "accuracy": "correct" in header["eval"],
+        "accuracy": "correct" in header["eval"], "classes": graph.classes,
     }  # fmt: skip
     _write(path, tensors, {KEY: json.dumps(header, separators=(",", ":"), allow_nan=False)})
     return summary
@@ -184,6 +184,7 @@ class _Graph:
         self.state, self.loss, self.x, self.y = state, loss, x, y
         self.constants: dict[str, Tensor] = {}
         self.trained: set[str] = set()
+        self.classes: int | None = None
         self.marks: dict[str, Any] = {}
         self.parts = {}
         for train in (True, False):
@@ -210,10 +211,11 @@ class _Graph:
                 outputs = flat(output, "trace")
                 marks["outputs"] = [len(roots) + i for i in range(len(outputs))]
                 roots += outputs
-                hits = _correct(outputs[0], y)
-                if hits is not None:
+                dim = _class_dimension(outputs[0], y)
+                if dim is not None:
+                    self.classes = outputs[0].shape[dim]
                     marks["correct"] = len(roots)
-                    roots.append(hits)
+                    roots.append(_correct(outputs[0], y, dim))
             nodes, places = _C.graph(roots, known)
             for op, _, _, attributes, _ in nodes:
                 if op == "custom" and attributes["function"] not in _ENGINES_OWN:
@@ -287,8 +289,10 @@ class _Refused(_C.Error):  # type: ignore[misc]
 def _loss(loss: Any, output: Any, target: Tensor) -> Tensor:
     from . import functional
 
+    if loss is None and not isinstance(output, Tensor):
+        raise _Refused(f"[trace] the model gives a {type(output).__name__}: pass a loss of (output, target) that takes it")
     if loss is None:
-        rows = isinstance(output, Tensor) and output.ndim == target.ndim + 1 > 2 and output.shape[:-1] == target.shape
+        rows = output.ndim == target.ndim + 1 > 2 and output.shape[:-1] == target.shape
         value = functional.cross_entropy(output.flatten(0, -2), target.flatten()) if rows else functional.cross_entropy(output, target)
     else:
         value = loss(output, target)
@@ -297,19 +301,20 @@ def _loss(loss: Any, output: Any, target: Tensor) -> Tensor:
     return value
 
 
-def _correct(output: Tensor, target: Tensor) -> Tensor | None:
-    """How many targets the output names; None where they are no classes."""
+def _class_dimension(output: Tensor, target: Tensor) -> int | None:
+    """Along which dimension the output scores the classes that the target names; None where they are no classes."""
     if target.dtype.is_floating_point or target.dtype.is_complex or target.dtype == _C.bool or output.dtype.is_complex:
         return None
     shape, wanted = list(output.shape), list(target.shape)
     if len(shape) < 2:
         return None
     if shape[:1] + shape[2:] == wanted:
-        dim = 1
-    elif shape[:-1] == wanted or math.prod(shape[:-1]) == math.prod(wanted):
-        dim = -1
-    else:
-        return None
+        return 1
+    return -1 if shape[:-1] == wanted or math.prod(shape[:-1]) == math.prod(wanted) else None
+
+
+def _correct(output: Tensor, target: Tensor, dim: int) -> Tensor:
+    """How many targets the output names."""
     named = _C.reshape(_C.argmax(output, dim, False), [-1])
     return _C.sum(_C.equal(named, _C.cast(_C.reshape(target, [-1]), _C.int64)))
 

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -65,9 +66,13 @@ def submit(
     session = _client.Session(address)
     with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
         job["data"] = _data(data, folder)
-        job["model"] = _model(model, loss, args, example or _example(data), folder)
+        job["model"] = _model(model, loss, args, example or _example(data), data, folder)
         job = {k: v for k, v in job.items() if v not in (None, {})}
-        return Job(session, session.submit(json.dumps(job), key))
+        try:
+            return Job(session, session.submit(json.dumps(job), key))
+        except Error as error:
+            error.args = (re.sub(r"(?m)^line \d+: ", "", str(error)),)  # lines of a file that nobody wrote
+            raise
 
 
 def _name_of(model: Any) -> str:
@@ -142,7 +147,7 @@ def _example(data: Any) -> Any:
     return None
 
 
-def _model(model: Any, loss: Any, args: list[str] | None, example: Any, folder: str) -> dict[str, Any]:
+def _model(model: Any, loss: Any, args: list[str] | None, example: Any, data: Any, folder: str) -> dict[str, Any]:
     if isinstance(model, dict):
         return model
     if isinstance(model, (str, os.PathLike)):
@@ -157,8 +162,24 @@ def _model(model: Any, loss: Any, args: list[str] | None, example: Any, folder: 
     from ._trace import trace
 
     path = os.path.join(folder, "model.safetensors")
-    trace(model, loss, *example, path)
+    summary = trace(model, loss, *example, path)
+    if loss is None or type(loss).__name__ == "CrossEntropyLoss":
+        _check_classes(data, summary["classes"], getattr(loss, "ignore_index", -100))
     return {"graph": path}
+
+
+def _check_classes(data: Any, classes: int | None, ignored: int) -> None:
+    """Cross entropy passes over targets that are no class: those nobody meant to be ignored are an error here."""
+    import numpy as np
+
+    split = _split(data)
+    for name, part in zip(("train", "test"), split or ()):
+        if classes is None or not _is_pair(part):
+            continue
+        targets = np.asarray(part[1])
+        bad = targets[((targets < 0) | (targets >= classes)) & (targets != ignored)]
+        if bad.size:
+            raise _C.Error(f"[submit] {name} targets: class {bad.flat[0]} is outside of the {classes} that the model's output has ({bad.size} such)")
 
 
 class Job:

@@ -93,6 +93,7 @@ TEST(Core, TheUsersErrorWinsOverTheFailureItCaused) {
   d.exit("w1", id, 1, 1, 2, {.detail = "[matmul] inner dimensions differ"});
   EXPECT_EQ(d.job(id).state(), v1::FAILED);
   EXPECT_THAT(d.job(id).reason(), HasSubstr("[matmul]"));
+  EXPECT_EQ(d.job(id).restarts(), 0);  // it was stopped to start again, and did not
 }
 
 TEST(Core, ALostWorkersJobMovesToOthers) {

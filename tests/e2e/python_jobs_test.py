@@ -155,7 +155,9 @@ class PythonJobs(unittest.TestCase):
         self.assertEqual(caught.exception.status["restarts"], 0)
 
     def test_what_cannot_be_is_refused_by_name(self) -> None:
-        with self.assertRaisesRegex(ds.client.Error, "train.batch_size"):
+        with self.assertRaisesRegex(ds.Error, r"class 5 is outside of the 3 .* \(2 such\)"):
+            ds.client.submit(ds.nn.Linear(4, 3), (np.zeros((8, 4), np.float32), np.array([0, 1, 2, 5, 0, 1, 2, 5])), address=self.address)
+        with self.assertRaisesRegex(ds.client.Error, "^train.batch_size"):
             ds.client.submit(ds.nn.Linear(784, 10), (np.zeros((8, 784), np.float32), np.zeros(8, np.int64)), batch_size=-1, address=self.address)
         with self.assertRaisesRegex(ds.Error, "RMSprop"):
             ds.client.submit({"family": "mlp"}, "fashion_mnist", optimizer=ds.optim.RMSprop(ds.nn.Linear(2, 2).parameters()), address=self.address)

@@ -329,3 +329,19 @@ def test_data_of_all_kinds(tmp_path):
         np.testing.assert_array_equal(back["train.targets"].numpy(), y)
     with pytest.raises(ds.Error, match="same samples"):
         _trace.write_tensors(tmp_path / "data", (x, y[:3]))
+
+
+def test_several_outputs_need_a_loss_of_ones_own(tmp_path):
+    class Two(ds.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = ds.nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.fc(x), x
+
+    x, y = ds.ones(4, 4), ds.tensor([0, 1, 2, 0])
+    with pytest.raises(ds.Error, match="gives a tuple: pass a loss"):
+        _trace.trace(Two(), None, x, y, tmp_path / "m.safetensors")
+    loss = lambda output, target: ds.functional.cross_entropy(output[0], target)  # noqa: E731
+    assert _trace.trace(Two(), loss, x, y, tmp_path / "m.safetensors")["classes"] == 3
