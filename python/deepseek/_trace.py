@@ -43,7 +43,7 @@ def trace(model: Any, loss: Any, inputs_example: Any, targets_example: Any, path
         except _C.Error as e:  # perhaps an extent happened to be as large as the batch: the next size tells
             error = error or e
     else:
-        raise error  # type: ignore[misc]
+        raise _C.Error(f"{error} (recorded with a batch of {_BASES[0]})") from error
     header, tensors = graph.file()
     summary = {
         "parameters": sum(t.numel() for t in state.parameters.values()), "trained": len(graph.trained),

@@ -345,3 +345,17 @@ def test_several_outputs_need_a_loss_of_ones_own(tmp_path):
         _trace.trace(Two(), None, x, y, tmp_path / "m.safetensors")
     loss = lambda output, target: ds.functional.cross_entropy(output[0], target)  # noqa: E731
     assert _trace.trace(Two(), loss, x, y, tmp_path / "m.safetensors")["classes"] == 3
+
+
+def test_the_packages_language_models(tmp_path):
+    from deepseek.models.gpt2 import GPT2, GPT2Config
+    from deepseek.models.llama import Llama, LlamaConfig
+
+    x, y = tokens()
+    gpt2 = GPT2(GPT2Config(vocab_size=11, n_positions=8, n_embd=8, n_layer=1, n_head=2, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0))
+    llama = Llama(LlamaConfig(vocab_size=11, hidden_size=8, intermediate_size=12, num_hidden_layers=1, num_attention_heads=2))
+    for name, model in {"gpt2": gpt2, "llama": llama}.items():
+        _trace.trace(model, None, x[:2], y[:2], tmp_path / name)
+        _trace.write_tensors(tmp_path / "data", (x, y))
+        got = engine(tmp_path, tmp_path / name, tmp_path / "data", steps=5, job=f"{name}-job")
+        np.testing.assert_allclose(got["losses"], eager(model, rows, x, y, got["samples"]), rtol=1e-6, atol=1e-6)
