@@ -74,6 +74,9 @@ int run(const Flags& flags) {
   int port = 0;
   builder.AddListeningPort(flags.listen, grpc::InsecureServerCredentials(), &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second coordinator must not share the port unnoticed
+  // A client that is stopped, or whose machine is gone, must not hold half a file and a thread for ever.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20000);
   builder.RegisterService(jobs.get());
   builder.RegisterService(workers.get());
   builder.RegisterService(artifacts.get());
