@@ -15,7 +15,7 @@ enum ExitCode {
   kOk = 0,
   kJobFailed = 1,  // with --wait or watch: the job ended, and not as SUCCEEDED
   kUsage = 2,      // a wrong command line or job file
-  kNotFound = 3,   // no such job, worker or cluster
+  kNotFound = 3,   // no such job, worker or cluster; of plan: nothing fits
   kNoCoordinator = 4,
   kConflict = 5,  // the state of things does not allow it
   kOther = 6,
@@ -45,6 +45,8 @@ struct Shell {
 void add_job_commands(CLI::App& app, Shell& shell);
 void add_worker_commands(CLI::App& app, Shell& shell);
 void add_cluster_commands(CLI::App& app, Shell& shell);
+void add_plan_commands(CLI::App& app, Shell& shell);
+void add_sim_commands(CLI::App& app, Shell& shell);
 void add_artifact_commands(CLI::App& app, Shell& shell);
 
 }  // namespace ds::client

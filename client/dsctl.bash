@@ -8,7 +8,7 @@ _dsctl() {
   local plain=() i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -o | --output | --coordinator | --timeout | --retry | --name | --key | --limit | --workers | --slots | --data | --log-level) ((i++)) ;;
+      -o | --output | --coordinator | --timeout | --retry | --name | --key | --limit | --workers | --slots | --data | --log-level | --devices | --top | --fix | --tokens | --price | --model) ((i++)) ;;
       -*) ;;
       *) plain+=("${COMP_WORDS[i]}") ;;
     esac
@@ -19,10 +19,12 @@ _dsctl() {
     --data) COMPREPLY=($(compgen -d -- "$word")); return ;;
     *)
       case "${plain[*]}" in
-        '') words='job worker artifact cluster --help --version' ;;
+        '') words='job worker artifact cluster plan sim --help --version' ;;
         job) words='submit list get watch logs metrics result cancel pause resume schema' ;;
         worker) words='list drain undrain remove' ;;
         artifact) words='list put get' ;;
+        plan) COMPREPLY=($(compgen -f -- "$word")); words='--cluster --devices --top --fix --tokens --price --software' ;;
+        sim) words='scaling goodput validate' ;;
         cluster) words='up down status' ;;
         'job submit') COMPREPLY=($(compgen -f -- "$word")); words='--wait --name --key' ;;
         'job get' | 'job watch' | 'job metrics' | 'job result' | 'job cancel' | 'job pause' | 'job resume') words=$(_dsctl_live "$program" job) ;;

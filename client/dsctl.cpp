@@ -97,6 +97,8 @@ void describe(CLI::App& app, Shell& shell) {
   add_worker_commands(app, shell);
   add_artifact_commands(app, shell);
   add_cluster_commands(app, shell);
+  add_plan_commands(app, shell);
+  add_sim_commands(app, shell);
 }
 
 std::string names_of(const CLI::App& app, std::vector<std::string>* names) {

@@ -19,7 +19,7 @@ MAY_USE = {
     "proto": set(),
     "coordinator": {"scheduler", "proto"},
     "worker": {"engine", "kernels", "proto"},
-    "client": {"proto"},
+    "client": {"proto", "scheduler"},
 }
 NO_RPC = {"kernels": r"grpc|google/protobuf|\.pb\.h", "engine": r"grpc|google/protobuf|\.pb\.h",
           "scheduler": r"grpc|google/protobuf|\.pb\.h", "proto/spec": r"grpc"}
