@@ -7,30 +7,34 @@
 namespace ds::py {
 namespace {
 
-Tensor integer_beside(int64_t v, const Tensor& x) {
+Tensor constant_beside(double v, DType t, const Tensor& x, bool whole) {
+  return full(whole && t == x.dtype() ? x.shape() : Shape{}, v, t, x.device());
+}
+
+Tensor integer_beside(int64_t v, const Tensor& x, bool whole) {
   constexpr int64_t kExact = int64_t{1} << 53;
   DType t = x.dtype() == DType::boolean ? DType::i64 : x.dtype();
-  if (v > -kExact && v < kExact) return full({}, static_cast<double>(v), t, x.device());
+  if (v > -kExact && v < kExact) return constant_beside(static_cast<double>(v), t, x, whole);
   return cast(Tensor::from<int64_t>({v}, {}, x.device()), t);
 }
 
-Tensor float_beside(double v, const Tensor& x) {
+Tensor float_beside(double v, const Tensor& x, bool whole) {
   DType t = is_floating(x.dtype()) || is_complex(x.dtype()) ? x.dtype() : default_dtype();
-  return full({}, v, t, x.device());
+  return constant_beside(v, t, x, whole);
 }
 
-template <Tensor (*f)(const Tensor&, const Tensor&)>
+template <Tensor (*f)(const Tensor&, const Tensor&), bool elementwise = true>
 PyObject* binary(PyObject* a, PyObject* b) {
   return guarded([&]() -> PyObject* {
     if (is_tensor(a)) {
       const Tensor& x = unwrap(a);
       if (is_tensor(b)) return wrap(f(x, unwrap(b)));
-      Tensor y = operand(b, x);
+      Tensor y = operand(b, x, elementwise);
       if (!y) Py_RETURN_NOTIMPLEMENTED;
       return wrap(f(x, y));
     }
     const Tensor& y = unwrap(b);
-    Tensor x = operand(a, y);
+    Tensor x = operand(a, y, elementwise);
     if (!x) Py_RETURN_NOTIMPLEMENTED;
     return wrap(f(x, y));
   });
@@ -40,7 +44,7 @@ template <Tensor (*f)(const Tensor&, const Tensor&)>
 PyObject* in_place(PyObject* self, PyObject* other) {
   return guarded([&]() -> PyObject* {
     const Tensor x = unwrap(self);
-    Tensor y = is_tensor(other) ? unwrap(other) : operand(other, x);
+    Tensor y = is_tensor(other) ? unwrap(other) : operand(other, x, true);
     if (!y) Py_RETURN_NOTIMPLEMENTED;
     Tensor result = f(x, y);
     if (result.dtype() != x.dtype() && !casts_in_place(result.dtype(), x.dtype()))
@@ -63,7 +67,7 @@ Tensor product(const Tensor& a, const Tensor& b) { return matmul(a, b); }
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   return guarded([&]() -> PyObject* {
     const Tensor& x = unwrap(a);
-    Tensor y = is_tensor(b) ? unwrap(b) : operand(b, x);
+    Tensor y = is_tensor(b) ? unwrap(b) : operand(b, x, true);
     if (!y) Py_RETURN_NOTIMPLEMENTED;
     switch (op) {
       case Py_LT:
@@ -127,13 +131,13 @@ Py_hash_t hash(PyObject* self) { return _Py_HashPointer(self); }
 
 }  // namespace
 
-Tensor operand(PyObject* o, const Tensor& beside) {
+Tensor operand(PyObject* o, const Tensor& beside, bool whole) {
   if (is_tensor(o)) return unwrap(o);
   if (PyBool_Check(o)) {
     if (beside.dtype() == DType::boolean) return full({}, o == Py_True, DType::boolean, beside.device());
-    return integer_beside(o == Py_True, beside);
+    return integer_beside(o == Py_True, beside, whole);
   }
-  if (PyFloat_Check(o)) return float_beside(PyFloat_AS_DOUBLE(o), beside);
+  if (PyFloat_Check(o)) return float_beside(PyFloat_AS_DOUBLE(o), beside, whole);
   if (PyLong_Check(o) || (PyIndex_Check(o) && !PySequence_Check(o))) {
     PyObject* index = PyNumber_Index(o);
     if (!index) throw nb::python_error();
@@ -142,7 +146,7 @@ Tensor operand(PyObject* o, const Tensor& beside) {
     double wide = overflow ? PyLong_AsDouble(index) : 0;
     Py_DECREF(index);
     if (PyErr_Occurred()) throw nb::python_error();
-    return overflow ? float_beside(wide, beside) : integer_beside(v, beside);
+    return overflow ? float_beside(wide, beside, whole) : integer_beside(v, beside, whole);
   }
   if (PyComplex_Check(o)) return complex_beside(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o), beside);
   return from_array_like(o, beside.device());
@@ -154,7 +158,7 @@ void add_number_slots(std::vector<PyType_Slot>& slots) {
   slot(Py_nb_subtract, binary<sub>);
   slot(Py_nb_multiply, binary<mul>);
   slot(Py_nb_true_divide, binary<divided>);
-  slot(Py_nb_matrix_multiply, binary<product>);
+  slot(Py_nb_matrix_multiply, binary<product, false>);
   slot(Py_nb_inplace_add, in_place<add>);
   slot(Py_nb_inplace_subtract, in_place<sub>);
   slot(Py_nb_inplace_multiply, in_place<mul>);

@@ -61,8 +61,9 @@ void assign(TensorObject* o, const Tensor& value, const char* op);
 void flush(std::vector<Tensor> also = {});
 
 // A tensor from any operand Python may give beside one: numbers take on the dtype that promotion gives them.
-// Null when the object is none of these.
-Tensor operand(PyObject* o, const Tensor& beside);
+// Null when the object is none of these. `whole`: a number of beside's dtype comes in its shape, for ops that would
+// broadcast it to that.
+Tensor operand(PyObject* o, const Tensor& beside, bool whole = false);
 
 // deepseek.Error, what a ds::Error becomes: a RuntimeError, as PyTorch's users expect, and a ValueError.
 PyObject* error_type();

@@ -234,3 +234,12 @@ def test_a_view_that_was_taken_again_still_gathers_its_gradient() -> None:
     base += 1
     (view * view).sum().backward()
     assert view.grad.tolist() == [6, 6, 6]
+
+
+def test_a_number_beside_a_tensor_is_a_scalar_to_matmul() -> None:
+    x = ds.ones(3, 3)
+    for wrong in (lambda: x @ 2.0, lambda: 2 @ x):
+        with pytest.raises((TypeError, ds.Error)):
+            wrong()
+    assert (x * 2.0).tolist() == (2 * x).tolist() == [[2.0] * 3] * 3 and (x > 0).tolist() == [[True] * 3] * 3
+    assert (ds.arange(3) * 1.5).dtype == ds.float32 and (ds.ones(2, dtype="float16") * 3).dtype == ds.float16

@@ -45,7 +45,8 @@ def _loss(name: str, function: Callable[..., Any], inputs: int = 2, buffers: tup
 
     def forward(self: Any, *inputs: Any) -> Any:
         d = self.__dict__
-        return function(*inputs, **{k: d[k] if k in d else getattr(self, k) for k in used})
+        own = d["_buffers"]
+        return function(*inputs, **{k: d[k] if k in d else own[k] if k in own else getattr(self, k) for k in used})
 
     def extra_repr(self: Any) -> str:
         return ", ".join(f"{k}={getattr(self, k)!r}" for k in names if k not in _OLD and k not in buffers and getattr(self, k) != defaults[k])
