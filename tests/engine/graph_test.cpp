@@ -210,7 +210,7 @@ void damage(GraphWriter::Json& node, std::mt19937& random) {
 
 // Whatever its numbers become: an Error that names it, or values.
 TEST(GraphTable, NoDamageOfARowIsACrash) {
-  std::mt19937 random(3);
+  std::mt19937 random(3 + testing::UnitTest::GetInstance()->random_seed());  // --gtest_shuffle: others
   std::string path = file_name("damaged");
   int taken = 0, refused = 0;
   for (const Tensor& y : results()) {
@@ -242,7 +242,7 @@ TEST(GraphTable, NoDamageOfARowIsACrash) {
   }
   std::filesystem::remove(path);
   EXPECT_GT(refused, taken / 4);
-  EXPECT_GT(taken, refused / 8);
+  EXPECT_GT(taken, 20);
 }
 
 TEST(GraphTable, EveryRowComesBackAsItWasWritten) {
@@ -424,7 +424,7 @@ TEST_F(GraphFiles, DamageIsNamed) {
 TEST_F(GraphFiles, NoDamageIsACrash) {
   const std::string good = GraphWriter(w_).json().dump(), letters = "0123456789-.,:[]{}\"einxa";
   const std::vector<io::TensorView> tensors = GraphWriter(w_).tensors();
-  std::mt19937 random(7);
+  std::mt19937 random(7 + testing::UnitTest::GetInstance()->random_seed());
   int taken = 0;
   for (int i = 0; i < 1500; ++i) {
     std::string text = good;
