@@ -48,5 +48,6 @@ void add_cluster_commands(CLI::App& app, Shell& shell);
 void add_plan_commands(CLI::App& app, Shell& shell);
 void add_sim_commands(CLI::App& app, Shell& shell);
 void add_artifact_commands(CLI::App& app, Shell& shell);
+void add_pipeline_command(CLI::App& app, Shell& shell);  // sim pipeline; makes the noun where it is not there yet
 
 }  // namespace ds::client

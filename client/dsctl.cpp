@@ -99,6 +99,7 @@ void describe(CLI::App& app, Shell& shell) {
   add_cluster_commands(app, shell);
   add_plan_commands(app, shell);
   add_sim_commands(app, shell);
+  add_pipeline_command(app, shell);
 }
 
 std::string names_of(const CLI::App& app, std::vector<std::string>* names) {
