@@ -53,12 +53,13 @@ double in_flight(const Transformer& m, const Layout& l, int stage) {
     case Schedule::kZbH2:
       return at_most(std::max(1.0, 2 * p - 1 - 2 * i));
     case Schedule::kZbV:
-    case Schedule::kDualPipeV:
       return at_most(p);
+    case Schedule::kDualPipeV:
+      return at_most(p + 0.5);
     case Schedule::kVHalf:
       return at_most(p / 2 + 1);
     case Schedule::kVMin:
-      return at_most(p / 3 + 1);
+      return at_most((p + 4) / 3);
     case Schedule::kZbH1:
     case Schedule::kOneFOneB:
       return at_most(p - i);

@@ -130,6 +130,8 @@ std::vector<Layout> members(const Cluster& cluster, const Transformer& m, const 
     if (!allowed(wish.schedule, schedule)) continue;
     layout = family;
     layout.schedule = schedule;
+    // Their time takes a play of their lists, and they are slower than ZB-V wherever that fits: only on demand.
+    if ((schedule == Schedule::kVHalf || schedule == Schedule::kVMin) && !wish.schedule) continue;
     const bool two_chunks = schedule >= Schedule::kZbV;
     if (two_chunks && 2 * layout.pipeline > m.layers) continue;
     if (schedule == Schedule::kDualPipeV && micro_batches(m, layout) < 2 * layout.pipeline) continue;

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "scheduler/cost/collectives.h"
+#include "scheduler/pipeline/simulate.h"
+#include "scheduler/schedules/schedule.h"
 
 namespace ds::plan {
 namespace {
@@ -14,36 +16,6 @@ struct Stage {
   double comm() const { return time.forward_comm + time.backward_comm + time.recompute_comm; }
   double total() const { return compute() + comm(); }
 };
-
-// How long a device of the pipeline stands idle, given the slowest stage's pass, closed forms with F, B (both
-// gradients) and W: 1F1B and GPipe (p-1)(F+B) (arXiv 2104.04473); interleaved / v; ZB-H1 (p-1)(F+B-2W), ZB-H2
-// (p-1)(F+B-3W) (arXiv 2401.10241 table 1, B there the input gradient alone); V schedules (arXiv 2405.15362): V-Half
-// about half, V-Min two thirds of 1F1B's; DualPipeV (p/2-1)(F&B+B-3W) (DeepSeek's table).
-double bubble_seconds(const Layout& l, double others, const PieceTime& slowest) {
-  const double forward = slowest.forward_total(), weight = slowest.backward_weight;
-  const double input = slowest.backward_total() - weight, p = l.pipeline;
-  const double share = forward + input + weight > 0 ? 1 / (forward + input + weight) : 0;
-  switch (l.schedule) {
-    case Schedule::kGpipe:
-    case Schedule::kOneFOneB:
-      return others;
-    case Schedule::kInterleaved:
-      return others / l.interleave;
-    case Schedule::kZbH1:
-      return others * share * std::max(0.0, forward + input - weight);
-    case Schedule::kZbH2:
-      return others * share * std::max(0.0, forward + input - 2 * weight);
-    case Schedule::kZbV:
-      return others * share * std::max(0.0, forward + input - 2 * weight) / 2;
-    case Schedule::kVHalf:
-      return others / 2;
-    case Schedule::kVMin:
-      return others * 2 / 3;
-    case Schedule::kDualPipeV:
-      return std::max(0.0, p / 2 - 1) * std::max(0.0, forward + 2 * input - 2 * weight) / 2;
-  }
-  return others;
-}
 
 double pipeline_comm(const Cluster& cluster, const NodeGroup& group, const Transformer& m, const Layout& l,
                      double slowest) {
@@ -110,7 +82,50 @@ double data_comm(const Cluster& cluster, const NodeGroup& group, const Transform
          exposed(gather, pass.forward_total() * window, kBuckets * v);
 }
 
+// Idle time of a schedule's lists, played. It is a line in the micro-batches once the pipeline is full: two short plays
+// tell it for any number.
+double simulated_idle(const Layout& l, int micro, double f, double b, double w) {
+  const auto idle = [&](int n) {
+    pipeline::Request request;
+    request.stages = l.pipeline;
+    request.micro_batches = n;
+    request.costs = pipeline::Costs::even(f, b, w, 0, 2);
+    const auto schedule = pipeline::make_schedule(name_of(l.schedule), request);
+    const auto result = schedule.ok() ? pipeline::simulate(*schedule, request.costs) : schedule.status();
+    return result.ok() ? result->makespan - n * (f + b + w) : (l.pipeline - 1) * (f + b + w);
+  };
+  const int full = 2 * l.pipeline, more = 3 * l.pipeline;
+  if (micro <= more) return idle(micro);
+  const double at_full = idle(full), at_more = idle(more);
+  return at_more + (at_more - at_full) * (micro - more) / (more - full);
+}
+
 }  // namespace
+
+double bubble_seconds(const Layout& l, double micro, double others, const PieceTime& slowest) {
+  const double f = slowest.forward_total(), w = slowest.backward_weight, b = slowest.backward_total() - w;
+  const double p = l.pipeline;
+  const double behind = f + b + w > 0 ? others / (f + b + w) : 0;  // p-1 where stages are alike
+  switch (l.schedule) {
+    case Schedule::kGpipe:
+    case Schedule::kOneFOneB:
+      return others;
+    case Schedule::kInterleaved:
+      return others / l.interleave;
+    case Schedule::kZbH1:
+      return behind * std::max(f, f + b - w);
+    case Schedule::kZbH2:
+      return behind * std::max(f, f + b - 2 * w);
+    case Schedule::kZbV:
+      return p * std::max(f, b) / 2;
+    case Schedule::kDualPipeV:
+      return std::max(p * std::max(f, b) / 2, p * (b - w / 2) - (b - w) - f / 2);
+    case Schedule::kVHalf:
+    case Schedule::kVMin:
+      return simulated_idle(l, static_cast<int>(micro), f, b, w);
+  }
+  return others;
+}
 
 Pieces pieces_of(const Cluster& cluster, const NodeGroup& group, const Transformer& m, const Layout& l) {
   return {layer_time(cluster, group, m, l), embedding_time(cluster, group, m, l), logits_time(cluster, group, m, l)};
@@ -148,7 +163,7 @@ Step step_time(const Cluster& cluster, const Transformer& m, const Layout& l, co
   Step step;
   step.parts.compute = micro * slowest.compute();
   step.parts.tensor_comm = micro * slowest.comm();
-  step.parts.bubble = bubble_seconds(l, sum - slowest.total(), slowest.time);
+  step.parts.bubble = bubble_seconds(l, micro, sum - slowest.total(), slowest.time);
   step.parts.pipeline_comm = pipeline_comm(cluster, group, m, l, slowest.total());
   step.parts.data_comm = data;
   if (m.tied && l.pipeline > 1) {  // the two copies of the embedding agree on their gradient
