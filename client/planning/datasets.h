@@ -12,6 +12,7 @@ Point predict(const std::string& label, const plan::Cluster& cluster, const plan
               const plan::Layout& layout, double measured_seconds);
 
 void add_megatron_sets(std::vector<DataSet>* sets);  // Korthikanti, MegaScale, Megatron-Core
+void add_bubble_sets(std::vector<DataSet>* sets);    // Zero Bubble
 void add_zero_sets(std::vector<DataSet>* sets);      // nanotron, MPT, torchtitan
 void add_vtrain_sets(const std::string& folder, std::vector<DataSet>* sets, std::vector<std::string>* missing);
 

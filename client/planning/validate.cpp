@@ -66,6 +66,7 @@ std::vector<DataSet> data_sets(const std::string& folder, std::vector<std::strin
   add_megatron_sets(&sets);
   add_vtrain_sets(folder, &sets, missing);
   add_zero_sets(&sets);
+  add_bubble_sets(&sets);
   return sets;
 }
 
