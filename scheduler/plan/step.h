@@ -39,7 +39,7 @@ int group_of(const Cluster& cluster, const Layout& layout, int stage);
 // gradient, alone) and W. GPipe and 1F1B (p-1)(F+B+W), interleaved that / v (arXiv 2104.04473); ZB-H1 (p-1)(F+B-W),
 // ZB-H2 (p-1)(F+B-2W) (arXiv 2401.10241 table 1), but the last stage starts (p-1) F late and the optimizer waits for
 // it; ZB-V p max(F,B)/2 and DualPipeV p(B-W/2)-(B-W)-F/2, no less than ZB-V's: read off the simulation of their lists,
-// within 2 % of the step. V-Half and V-Min are simulated: between costs that are not alike their idle time grows with
+// within 2.5 % of the step. V-Half and V-Min are simulated: between costs that are not alike their idle time grows with
 // `micro`.
 double bubble_seconds(const Layout& layout, double micro, double others, const PieceTime& slowest);
 

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 
@@ -121,6 +124,34 @@ TEST(Report, HasTheFieldsThatAreDocumented) {
               memory["total"].get<double>(), 1);
   EXPECT_FALSE(d["alternatives"].empty());
   EXPECT_THAT(plan_text(d, plan), HasSubstr("runners-up"));
+}
+
+// Runs dsctl: what it printed, and its exit code.
+std::pair<Json, int> dsctl(const std::string& arguments) {
+  FILE* pipe = popen((std::string(DSCTL) + " " + arguments + " -o json 2>/dev/null").c_str(), "r");
+  std::string text;
+  for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) text += static_cast<char>(c);
+  const int status = pclose(pipe);
+  return {Json::parse(text, nullptr, false), WEXITSTATUS(status)};
+}
+
+TEST(Dsctl, PlansAndRefusesWithoutACoordinator) {
+  const std::string layout = "tensor_parallel=8,pipeline_parallel=4,data_parallel=16,micro_batch=2,schedule=1f1b,";
+  const auto [plan, planned] =
+      dsctl("plan gpt-22b --cluster selene --fix " + layout + "interleave=1,recompute=full,zero=0");
+  EXPECT_EQ(planned, 0);
+  EXPECT_EQ(plan["layout"]["data_parallel"], 16);
+  EXPECT_EQ(plan["stages"].size(), 4U);
+  const auto [no, refused] = dsctl("plan gpt-1t --cluster selene --fix " + layout + "recompute=full,zero=0");
+  EXPECT_EQ(refused, 3);
+  EXPECT_GT(no["infeasible"]["needed_bytes"].get<double>(), no["infeasible"]["available_bytes"].get<double>());
+  EXPECT_TRUE(no["infeasible"]["nearest"].is_object());
+  EXPECT_EQ(dsctl("plan gpt-22b --devices 7 --fix tensor_parallel=8").second, 2);
+  const auto [rows, validated] = dsctl("sim validate --data /nonexistent");
+  EXPECT_EQ(validated, 0);
+  EXPECT_GE(rows.size(), 8U);
+  EXPECT_EQ(dsctl("sim goodput --mttf 7.9h --ranks 1024 --checkpoint-every 10m").second, 0);
+  EXPECT_EQ(dsctl("sim goodput --mttf soon").second, 2);
 }
 
 TEST(Scale, FollowsTheRuleThatFits) {
