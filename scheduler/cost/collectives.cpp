@@ -14,7 +14,7 @@ constexpr std::array<double, 3> kNvlink[2] = {{0.6, 1.9, 3.4}, {0.6, 1.25, 4.0}}
 constexpr std::array<double, 3> kPci[2] = {{1.0, 2.5, 5.7}, {1.0, 1.9, 4.0}};
 constexpr std::array<double, 3> kNet[2] = {{2.7, 4.0, 14.0}, {5.0, 8.5, 14.0}};
 constexpr double kLLMax[4][3] = {{39, 39, 20.4}, {87.7, 22.5, 19}, {141, 45, 35}, {282, 90, 70}};  // 1, 2, more nodes
-constexpr double kNetOverhead = 1.0, kNvlsLatency = 25, kNvlsNetLatency = 18, kMicro = 1e-6;
+constexpr double kNetOverhead = 1.0, kNvlsLatency = 25, kMicro = 1e-6;
 constexpr double kTreeShare = 0.92, kTreeLL = 1 / 3.8, kLL128Share = 0.92;
 
 int nodes_of(const Ring& ring) { return (ring.ranks + ring.per_node - 1) / ring.per_node; }

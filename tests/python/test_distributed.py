@@ -85,7 +85,7 @@ def run(script: str, size: int, folder, seconds: float = 60) -> list[dict]:
         for process in started:
             out, error = process.communicate(timeout=seconds)
             assert process.returncode == 0, error
-            results.append(json.loads(out.splitlines()[-1]))
+            results.append(json.loads(next(line for line in out.splitlines() if line.startswith("{"))))  # UCX may print, too
     finally:
         for process in started:
             process.kill()
