@@ -86,30 +86,40 @@ void take_giga(Fields* fields, const std::string& key, double* out, double unit 
   *out = value * unit;
 }
 
-absl::Status read_device(const Json& json, const std::string& where, plan::Device* device) {
+// A thing by the name of a preset, or a mapping that may build on one and then says what `take` takes.
+template <class T, class Take>
+absl::Status read_part(const Json& json, const std::string& where, absl::StatusOr<T> (*preset)(const std::string&),
+                       const Take& take, T* out) {
   if (json.is_string()) {
-    auto named = plan::device_preset(json.get<std::string>());
+    auto named = preset(json.get<std::string>());
     if (!named.ok()) return absl::InvalidArgumentError(absl::StrCat(where, ": ", named.status().message()));
-    *device = *named;
+    *out = *named;
     return absl::OkStatus();
   }
   Fields fields(json, where);
   std::string base;
   fields.take("preset", &base);
   if (!base.empty()) {
-    if (absl::Status status = read_device(base, where, device); !status.ok()) return status;
+    if (absl::Status status = read_part(Json(base), where, preset, take, out); !status.ok()) return status;
   }
-  fields.take("name", &device->name);
-  take_giga(&fields, "peak_bf16_tflops", &device->peak_bf16, 1e12);
-  take_giga(&fields, "peak_fp8_tflops", &device->peak_fp8, 1e12);
-  take_giga(&fields, "memory_gib", &device->memory, 1024.0 * 1024 * 1024);
-  take_giga(&fields, "bandwidth_gbps", &device->bandwidth);
-  fields.take("units", &device->units);
-  fields.take("matmul_efficiency", &device->matmul_efficiency);
-  fields.take("stream_efficiency", &device->stream_efficiency);
-  fields.take("flash_forward", &device->flash_forward);
-  fields.take("flash_backward", &device->flash_backward);
+  fields.take("name", &out->name);
+  take(&fields);
   return fields.done();
+}
+
+absl::Status read_device(const Json& json, const std::string& where, plan::Device* device) {
+  const auto take = [device](Fields* fields) {
+    take_giga(fields, "peak_bf16_tflops", &device->peak_bf16, 1e12);
+    take_giga(fields, "peak_fp8_tflops", &device->peak_fp8, 1e12);
+    take_giga(fields, "memory_gib", &device->memory, 1024.0 * 1024 * 1024);
+    take_giga(fields, "bandwidth_gbps", &device->bandwidth);
+    fields->take("units", &device->units);
+    fields->take("matmul_efficiency", &device->matmul_efficiency);
+    fields->take("stream_efficiency", &device->stream_efficiency);
+    fields->take("flash_forward", &device->flash_forward);
+    fields->take("flash_backward", &device->flash_backward);
+  };
+  return read_part(json, where, plan::device_preset, take, device);
 }
 
 absl::Status read_nodes(const Json& json, const std::string& where, plan::NodeGroup* group) {
@@ -137,28 +147,17 @@ absl::Status read_network(const Json& json, const std::string& where, plan::Netw
 }
 
 absl::Status read_software(const Json& json, const std::string& where, plan::Software* software) {
-  if (json.is_string()) {
-    auto named = plan::software_preset(json.get<std::string>());
-    if (!named.ok()) return absl::InvalidArgumentError(absl::StrCat(where, ": ", named.status().message()));
-    *software = *named;
-    return absl::OkStatus();
-  }
-  Fields fields(json, where);
-  std::string base;
-  fields.take("preset", &base);
-  if (!base.empty()) {
-    if (absl::Status status = read_software(base, where, software); !status.ok()) return status;
-  }
-  fields.take("name", &software->name);
-  fields.take("flash_attention", &software->flash_attention);
-  fields.take("overlap_data", &software->overlap_data);
-  fields.take("overlap_tensor", &software->overlap_tensor);
-  fields.take("overlap_pipeline", &software->overlap_pipeline);
-  fields.take("dropout", &software->dropout);
-  fields.take("gradient_bytes", &software->gradient_bytes);
-  fields.take("host_seconds", &software->host_seconds);
-  fields.take("step_seconds", &software->step_seconds);
-  return fields.done();
+  const auto take = [software](Fields* fields) {
+    fields->take("flash_attention", &software->flash_attention);
+    fields->take("overlap_data", &software->overlap_data);
+    fields->take("overlap_tensor", &software->overlap_tensor);
+    fields->take("overlap_pipeline", &software->overlap_pipeline);
+    fields->take("dropout", &software->dropout);
+    fields->take("gradient_bytes", &software->gradient_bytes);
+    fields->take("host_seconds", &software->host_seconds);
+    fields->take("step_seconds", &software->step_seconds);
+  };
+  return read_part(json, where, plan::software_preset, take, software);
 }
 
 absl::StatusOr<plan::Cluster> from_file(const Json& document, const std::string& path) {

@@ -189,7 +189,7 @@ def barrier() -> None:
 
 
 def _shared_words(count: int, dtype: str) -> tuple[Any, Callable[[], None]]:
-    """An array of `count` zeros in memory that peers reach without a copy, and what sums it over the ranks."""
+    """An array of `count` numbers, which hold anything yet, in memory that peers reach without a copy, and what sums it over the ranks."""
     import numpy as np
 
     group = _comm()

@@ -147,11 +147,7 @@ def save_checkpoint(step: int, **state: Any) -> None:
     checkpoints = where / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     path = checkpoints / f"step-{int(step):012d}.ds"
-    new = checkpoints / f".{path.name}"
-    save({**state, "step": int(step)}, new)
-    with open(new, "rb") as file:
-        os.fsync(file.fileno())
-    new.rename(path)
+    save({**state, "step": int(step)}, path)
     _sync_folder(checkpoints)
     if _channel is not None:
         _channel.tell(checkpoint=str(path), step=int(step))

@@ -157,7 +157,7 @@ def load_file(path: Any) -> dict[str, Tensor]:
 
 
 def _replace(path: Any, write: Any) -> None:
-    """Writes beside the file and puts it in its place when complete: a reader never sees half."""
+    """Writes beside the file and puts it in its place when it is on the disk: a reader never sees half, nor after a crash."""
     if hasattr(path, "write"):
         write(path)
         return
@@ -165,6 +165,8 @@ def _replace(path: Any, write: Any) -> None:
     try:
         with open(part, "wb") as file:
             write(file)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(part, path)
     except BaseException:
         if os.path.exists(part):
@@ -197,6 +199,7 @@ def load(path: Any, map_location: str | None = None) -> Any:
     """What save() wrote, or any safetensors file; map_location: the device its tensors go to."""
     import io
     import zipfile
+    import zlib
 
     if hasattr(path, "read"):
         data, where = path.read(), "the stream"
@@ -206,13 +209,17 @@ def load(path: Any, map_location: str | None = None) -> Any:
             data = file.read()
     if data[:2] != b"PK":
         return _moved(_read_safetensors(data, where)[0], map_location)
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = archive.namelist()
-        if "structure.json" not in names:
-            hint = ": it looks like a PyTorch checkpoint; deepseek.converter reads those" if any(n.endswith("data.pkl") for n in names) else ""
-            raise _C.Error(f"[load] {where}: a zip file that ds.save did not write{hint}")
-        tensors, _ = _read_safetensors(archive.read("tensors.safetensors"), where)
-        return _decode(json.loads(archive.read("structure.json")), _moved(tensors, map_location), where)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            if "structure.json" not in names:
+                hint = ": it looks like a PyTorch checkpoint; deepseek.converter reads those" if any(n.endswith("data.pkl") for n in names) else ""
+                raise _C.Error(f"[load] {where}: a zip file that ds.save did not write{hint}")
+            tensors, _ = _read_safetensors(archive.read("tensors.safetensors"), where)
+            structure = json.loads(archive.read("structure.json"))
+    except (zipfile.BadZipFile, EOFError, zlib.error) as e:
+        raise _C.Error(f"[load] {where}: the file is damaged or cut short: {e}") from None
+    return _decode(structure, _moved(tensors, map_location), where)
 
 
 def _moved(tensors: dict[str, Tensor], device: str | None) -> dict[str, Tensor]:

@@ -144,3 +144,21 @@ def test_a_job_outside_of_the_cluster_is_silent():
     job.report(1, loss=0.5)
     job.save_checkpoint(1, x=ds.ones(2))
     assert job.should_stop() is False
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, monkeypatch):
+    from deepseek import job
+
+    monkeypatch.setenv("DS_JOB_DIR", str(tmp_path))
+    for step in (10, 20, 30):
+        job.save_checkpoint(step, weight=ds.full((3,), float(step)))
+    files = sorted((tmp_path / "checkpoints").iterdir())
+    assert [f.name for f in files] == ["step-000000000020.ds", "step-000000000030.ds"]  # the newest two, nothing half
+    assert job.load_checkpoint()["weight"].tolist() == [30.0] * 3
+    whole = files[1].read_bytes()
+    flipped = bytearray(whole)
+    flipped[whole.index(np.float32(30).tobytes())] ^= 1
+    for damaged in (whole[: len(whole) // 2], bytes(flipped), b""):
+        files[1].write_bytes(damaged)
+        state = job.load_checkpoint()
+        assert (state["step"], state["weight"].tolist()) == (20, [20.0] * 3)
