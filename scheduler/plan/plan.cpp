@@ -14,12 +14,12 @@ namespace {
 
 constexpr double kUsable = 0.98;  // the driver keeps the rest
 
-bool same(const NodeGroup& a, const NodeGroup& b) {
-  const auto key = [](const NodeGroup& g) {
-    return std::make_tuple(g.device.name, g.device.peak_bf16, g.device.memory, g.device.bandwidth, g.devices,
-                           g.island_bandwidth, g.nic_bandwidth, g.generation);
-  };
-  return key(a) == key(b);
+// Everything of a group but how many nodes it has; the fastest comes first.
+auto kind_of(const NodeGroup& g) {
+  const Device& d = g.device;
+  return std::make_tuple(-d.peak_bf16, d.name, -d.memory, d.peak_fp8, d.bandwidth, d.units, d.matmul_efficiency,
+                         d.stream_efficiency, d.flash_forward, d.flash_backward, d.kernel_seconds, g.devices,
+                         g.island_bandwidth, g.nvls_bandwidth, g.nic_bandwidth, g.generation, g.nvlink);
 }
 
 // The stage that misses its memory by most, by bytes over; its memory. Negative: all fit.
@@ -288,17 +288,16 @@ double usable_bytes(const Device& device) { return device.memory * kUsable; }
 Cluster normal(Cluster cluster) {
   std::vector<NodeGroup> groups;
   for (const NodeGroup& g : cluster.groups) {
-    const auto twin = std::find_if(groups.begin(), groups.end(), [&](const NodeGroup& have) { return same(have, g); });
+    const auto twin =
+        std::find_if(groups.begin(), groups.end(), [&](const NodeGroup& have) { return kind_of(have) == kind_of(g); });
     if (twin == groups.end()) {
       groups.push_back(g);
     } else {
       twin->nodes += g.nodes;
     }
   }
-  std::stable_sort(groups.begin(), groups.end(), [](const NodeGroup& a, const NodeGroup& b) {
-    return std::make_tuple(-a.device.peak_bf16, a.device.name, -a.device.memory) <
-           std::make_tuple(-b.device.peak_bf16, b.device.name, -b.device.memory);
-  });
+  std::sort(groups.begin(), groups.end(),
+            [](const NodeGroup& a, const NodeGroup& b) { return kind_of(a) < kind_of(b); });
   cluster.groups = groups;
   return cluster;
 }
