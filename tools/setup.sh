@@ -63,7 +63,8 @@ install_python() {
   local stamp=$VENV/.installed
   if [[ -f $stamp && -z $(find python engine kernels proto client cmake CMakeLists.txt pyproject.toml -newer "$stamp" -type f -print -quit) ]]; then return 0; fi
   say "installing the Python package into build/venv"
-  "$VENV/bin/pip" install -q --disable-pip-version-check --no-build-isolation --no-deps . && touch "$stamp"
+  # The compiler by the name that the daemons' build calls it: to the compiler cache another name is another compiler.
+  CC=cc CXX=c++ "$VENV/bin/pip" install -q --disable-pip-version-check --no-build-isolation --no-deps . && touch "$stamp"
 }
 
 # configure FLAG...: with flags always, without only if the folder has never been configured.
