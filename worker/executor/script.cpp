@@ -60,8 +60,7 @@ ChildOptions child_options(const v1::StartRank& start, const ScriptOptions& opti
 
 class Script {
  public:
-  Script(const v1::StartRank& start, Reporter& reporter, Child child)
-      : start_(start), reporter_(reporter), child_(std::move(child)), reported_at_(now()) {}
+  Script(Reporter& reporter, Child child) : reporter_(reporter), child_(std::move(child)), reported_at_(now()) {}
 
   v1::ExecutorDone run() {
     reporter_.status().phase = train::Phase::computing;
@@ -167,7 +166,6 @@ class Script {
     return done;
   }
 
-  const v1::StartRank& start_;
   Reporter& reporter_;
   Child child_;
   std::string error_, verdict_;
@@ -187,7 +185,7 @@ v1::ExecutorDone run_script(const v1::StartRank& start, const ScriptOptions& opt
     return done;
   }
   spdlog::info("script pid={} python={}", child->process().pid, options.python);
-  return Script(start, reporter, *std::move(child)).run();
+  return Script(reporter, *std::move(child)).run();
 }
 
 }  // namespace ds::worker
