@@ -375,10 +375,11 @@ UcxTransport::~UcxTransport() {
   if (!shut_) say_goodbye();
   for (auto& peer : peers_) {
     peer->control.reset();
-    peer->goodbye_received = {};
     if (peer->process >= 0) ::close(peer->process);
   }
   close(0);
+  // After closing, during which a peer's goodbye may still come: UCX warns of a message that nobody has asked for.
+  for (auto& peer : peers_) peer->goodbye_received = {};
 }
 
 class UcxEndpoint final : public Endpoint {
