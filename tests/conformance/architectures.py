@@ -1,22 +1,27 @@
 """deepseek.converter.from_pytorch on randomly initialised architectures of torchvision, timm and transformers.
 
 Each must convert in one call, give outputs within 1e-4 of PyTorch's (relative to the largest), and, below 30M
-parameters, gradients of a weighted mean of squares within 1e-3
-(of float64 where float32's differ). `python architectures.py NAME` runs one and says what it does.
+parameters, gradients of a weighted mean of squares within 1e-3 (of float64 where float32's differ; where float64's
+differ too, differences of PyTorch's own forward pass say whose is wrong). `python architectures.py NAME` runs one and says what it does.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
+import itertools
 import re
 import sys
 import time
 import traceback
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from lib.gradients import contradicted, differing, gradients
+from lib.record import Record, fingerprint
+
+PYTORCH_WRONG = "PyTorch's own gradient contradicts its forward pass, ours agrees with it"
 Case = tuple[str, Callable[[], Any], Callable[[], Any]]  # name, makes the model, makes the inputs
 
 TORCHVISION = {  # name: image size
@@ -202,62 +207,14 @@ def cases() -> Iterator[Case]:
     yield from _transformers()
 
 
-def _loss(outputs: list[tuple[str, Any]], tensor: Callable[[Any], Any]) -> Any:
-    """The mean of squares of every output, each element with a weight of its own: what ends in a normalisation has a
-    constant sum of squares, whose gradient would be rounding errors. `tensor` makes the framework's own of an array."""
-    import numpy as np
-    import torch
-
-    import deepseek as ds
-
-    total = 0.0
-    for _, o in outputs:
-        if o.is_floating_point():
-            n = max(o.numel(), 1)
-            kind = "float64" if o.dtype in (torch.float64, ds.float64) else "float32"
-            weights = tensor((1 + 0.5 * np.cos(np.arange(n))).astype(kind).reshape(tuple(o.shape)))
-            total = total + (o * o * weights).sum() / n
-    return total
-
-
-def check_gradients(module: Any, model: Any, example: Any) -> str:
-    """Empty, or what differs. Each parameter's difference is taken relative to its largest gradient, or to a
-    thousandth of the model's largest where its own is smaller: noise about zero is no signal."""
-    import numpy as np
-    import torch
-
-    import deepseek as ds
-    from deepseek.converter.capture import without_caches
-    from deepseek.converter.report import flat_outputs
-
-    args, kwargs = ((), example) if isinstance(example, dict) else ((example,), {})
-    with without_caches(module):
-        _loss(flat_outputs(module(*args, **kwargs)), torch.from_numpy).backward()
-    theirs = {n: p.grad for n, p in module.named_parameters() if p.grad is not None}
-    loss = _loss(flat_outputs(model(*(ds.from_numpy(a.numpy()) for a in args), **{k: ds.from_numpy(v.numpy()) for k, v in kwargs.items()})), ds.from_numpy)
-    loss.backward()
-    ours = dict(model.named_parameters())
-    peak = max((float(g.abs().max()) for g in theirs.values()), default=0.0)
-    worst, where = 0.0, ""
-    for name, g in theirs.items():
-        if ours[name].grad is None:
-            return f"no gradient of {name}"
-        a, b = g.numpy(), ours[name].grad.numpy(force=True)
-        scale = max(float(np.abs(a).max()), 1e-3 * peak, 1e-12)
-        d = float(np.abs(a - b).max()) / scale
-        if not d <= worst:
-            worst, where = d, name
-    return "" if worst <= 1e-3 else f"gradient of {where} differs by {worst:.2g}"
-
-
 def _double(example: Any) -> Any:
     if isinstance(example, dict):
         return {k: _double(v) for k, v in example.items()}
     return example.double() if example.is_floating_point() else example
 
 
-def run_case(case: Case) -> str:
-    """Empty when all is well."""
+def run_case(case: Case) -> tuple[str, str]:
+    """(passed | failed | skipped, why)."""
     import torch
 
     from deepseek.converter import from_pytorch
@@ -272,50 +229,37 @@ def run_case(case: Case) -> str:
         with torch.no_grad():
             module(**example) if isinstance(example, dict) else module(example)
     except Exception as e:
-        return f"skip: {type(e).__name__}: {e}"[:200]
+        return "skipped", f"{type(e).__name__}: {e}".splitlines()[0][:200]
     try:
         model = from_pytorch(module, example, tolerance=1e-4)
         if sum(p.numel() for p in module.parameters()) >= 30_000_000:
-            return ""
-        said = check_gradients(module, model, example)
-        if said:  # of a wrong gradient or of float32's rounding at a kink: float64 tells
-            module, example = module.double(), _double(example)
-            module.zero_grad()
-            said = check_gradients(module, from_pytorch(module, example, tolerance=1e-4), example)
-        return said
+            return "passed", ""
+        if not differing(*gradients(module, model, example)):
+            return "passed", ""
+        module, example = module.double(), _double(example)  # wrong, or float32's rounding at a kink: float64 tells
+        found = differing(*gradients(module, from_pytorch(module, example, tolerance=1e-4), example))
+        said = contradicted(module, example, found)
+        return ("failed", said) if said else ("passed", PYTORCH_WRONG if found else "")
     except Exception as e:
         if "-v" in sys.argv:
             traceback.print_exc()
-        return f"{type(e).__name__}: {e}"
-    return ""
+        ops = re.findall(r"^  (\S+): \d+ times", str(e), re.M)
+        return "failed", f"missing {', '.join(ops)}" if ops else f"{type(e).__name__}: {e}".splitlines()[0][:200]
 
 
 def main(limit: int | None = None) -> dict[str, Any]:
     warnings.simplefilter("ignore")
-    result: dict[str, Any] = {"passed": 0, "failed": 0, "skipped": 0, "failures": [], "skips": Counter()}
-    missing: Counter[str] = Counter()
-    for i, case in enumerate(cases()):
-        if limit is not None and i >= limit:
-            break
+    record = Record("architectures" if limit is None else "architectures-limited", fingerprint())
+    for case in itertools.islice(cases(), limit):
         start = time.time()
-        said = run_case(case)
-        kind = "skipped" if said.startswith("skip: ") else "failed" if said else "passed"
-        result[kind] += 1
-        if kind == "failed":
-            ops = re.findall(r"^  (\S+): \d+ times", said, re.M)
-            missing.update(ops)
-            result["failures"].append(f"{case[0]}: {'missing ' + ', '.join(ops) if ops else said.splitlines()[0][:200]}")
-        elif kind == "skipped":
-            result["skips"][said[6:]] += 1
-        print(f"{kind:8} {time.time() - start:6.1f} s  {case[0]}  {said.splitlines()[0][:160] if said else ''}", flush=True)
+        outcome, why = record.judge(case[0], functools.partial(run_case, case))
+        print(f"{outcome:8} {time.time() - start:6.1f} s  {case[0]}  {why[:160]}", flush=True)
         gc.collect()
-    result["failures"] += [f"missing op {op}: {n} models" for op, n in missing.most_common()]
-    result["skips"] = dict(result["skips"])
-    return result
+    return record.finish()
 
 
 if __name__ == "__main__":
     wanted = [a for a in sys.argv[1:] if a != "-v"]
     for c in cases():
         if any(re.search(w, c[0]) for w in wanted):
-            print(c[0], run_case(c) or "passed", flush=True)
+            print(c[0], *run_case(c), flush=True)
