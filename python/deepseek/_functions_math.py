@@ -55,13 +55,19 @@ def _complex_function(name: str, z: Tensor) -> Tensor:
 
 
 for _n in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "erf", "erfc", "erfinv", "exp2",
-           "expm1", "log1p", "log2", "log10", "reciprocal", "lgamma", "digamma", "i0"):  # fmt: skip
+           "expm1", "log1p", "log2", "log10", "lgamma", "digamma", "i0"):  # fmt: skip
     _unary(_n)
 for _n in ("sin", "cos", "tan"):
     for _h in ("", "h"):
         if f"a{_n}{_h}" in dir(_C):
             _unary(f"a{_n}{_h}", f"arc{_n}{_h}")
 _unary("sigmoid", "expit")
+
+
+@op(in_place=True)
+def reciprocal(input: Tensor) -> Tensor:
+    """1 / input; integers are cast to the default dtype."""
+    return _C.reciprocal(floating(input))
 
 
 @op(in_place=True, names=("absolute",))

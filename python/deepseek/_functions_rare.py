@@ -115,6 +115,8 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any
 @op(method=False)
 def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, out: Any = None) -> Tensor:
     """Normal numbers with these means and standard deviations."""
+    if not isinstance(std, Tensor) and std < 0:
+        raise Error(f"[normal] std must not be negative, got {std}")
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         t = result_type(*(v for v in (mean, std) if isinstance(v, Tensor)))
         shape = TABLE["broadcast_shapes"](*(v.shape for v in (mean, std) if isinstance(v, Tensor)))
@@ -130,6 +132,10 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     n = input.shape[-1]
     if num_samples < 1 or (not replacement and num_samples > n):
         raise Error(f"[multinomial] {num_samples} of {n} cannot be drawn{'' if replacement else ' without replacement'}")
+    if n > 2**24:
+        raise Error(f"[multinomial] the number of categories cannot exceed 2^24, got {n}")
+    if bool(TABLE["logical_not"](TABLE["isfinite"](input) & (input >= 0)).any()):
+        raise Error("[multinomial] a weight is negative, infinite or NaN")
     log = _C.log(input)
     if not replacement:
         noise = -_C.log(-_C.log(draw("uniform", input.shape, input.dtype, input.device, generator)))

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from . import _C
-from ._functions import TABLE, Error, Tensor, as_operand, broadcast_shapes, common, dims_of, methods, one_dim, op
+from ._functions import TABLE, Error, Tensor, as_operand, broadcast_shapes, common, dims_of, kind, methods, one_dim, op
 from ._tensor import _ints
 
 
@@ -124,6 +124,8 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` slices of dimension dim from `start` on: a view."""
     d = one_dim("narrow", dim, input.ndim)
+    if isinstance(start, Tensor) and (start.ndim or kind(start.dtype) != 1 or start.dtype == _C.bool):
+        raise Error(f"[narrow] start must be an integer or a 0-d tensor of one, got {start.dtype}{start.shape}")
     n, start = input.shape[d], int(start)
     if length < 0 or not -n <= start <= n or (start + n if start < 0 else start) + length > n:
         raise Error(f"[narrow] start {start} and length {length} are outside dimension {d} of extent {n}")
@@ -350,6 +352,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         if len(shifts) != 1:
             raise Error(f"[roll] {len(shifts)} shifts need as many dims")
         return _C.reshape(_rolled(_C.reshape(input, [-1]), shifts[0], 0), list(input.shape))
+    if input.ndim == 0:
+        raise IndexError(f"[roll] a 0-d tensor has no dimension {dims}")
     ds = [one_dim("roll", d, input.ndim) for d in ((dims,) if isinstance(dims, int) else dims)]
     if len(ds) != len(shifts):
         raise Error(f"[roll] {len(shifts)} shifts do not fit {len(ds)} dims")

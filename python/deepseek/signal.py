@@ -20,6 +20,8 @@ def _window(f: Callable[..., Tensor]) -> Any:
         t = _C.to_dtype(dtype) if dtype is not None else _C.get_default_dtype()
         if not t.is_floating_point or t.itemsize < 4:
             raise Error(f"[{f.__name__}] float32 or float64 is needed, got {t}")
+        if sym and kwargs.get("center") is not None:
+            raise Error(f"[{f.__name__}] the center of a symmetric window is its middle, got center={kwargs['center']}")
         if M < 0:
             raise Error(f"[{f.__name__}] the number of samples must not be negative, got {M}")
         if M <= 1:

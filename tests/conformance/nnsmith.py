@@ -1,12 +1,19 @@
-"""Random models by NNSmith (PyPI) through deepseek.onnx against ONNX Runtime."""
+"""Random models by NNSmith (PyPI) through deepseek.onnx against ONNX Runtime.
+
+What it makes of a seed is not always the same (a solver is under it): each model that differs is kept with its inputs
+in ~/.cache/deepseek/conformance/nnsmith. `python nnsmith.py FOLDER...` judges kept ones again, node by node too.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
+import pathlib
+import sys
 import warnings
-from collections import Counter
 from typing import Any
+
+from lib import record
 
 WHOLE_RUN = 2000
 RTOL, ATOL = 1e-3, 1e-4
@@ -100,29 +107,104 @@ def unstable(model: Any, inputs: dict[str, Any], names: list[str], theirs: list[
         return difference(by_onnxruntime(model, moved, names), theirs, names) is not None
 
 
+def with_every_value(model: Any) -> tuple[Any, list[str]]:
+    """The model with every node's outputs as its own, and their names."""
+    import onnx
+
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    names = [name for node in model.graph.node for name in node.output if name]
+    del out.graph.output[:]
+    out.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    return out, names
+
+
+def one_node(model: Any, node: Any, values: dict[str, Any]) -> Any:
+    """A model of that node alone, its inputs and outputs being of these values' dtypes and shapes."""
+    from onnx import helper
+
+    def info(name: str) -> Any:
+        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(values[name].dtype), values[name].shape)
+
+    graph = helper.make_graph([node], "node", [info(n) for n in dict.fromkeys(node.input) if n], [info(n) for n in node.output if n])
+    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
+def wrong_node(model: Any, inputs: dict[str, Any]) -> str | None:
+    """The first node that, alone and given the values its inputs have in ONNX Runtime, differs from ONNX Runtime's node
+    given the same by more than a few roundings. None when every node agrees: what differs at the end is then rounding
+    (ONNX Runtime has wider numbers than float16's between nodes) that nodes after it amplify: a step, a difference."""
+    import numpy as np
+    from onnx import numpy_helper
+
+    whole, names = with_every_value(model)
+    values = {**{i.name: numpy_helper.to_array(i) for i in model.graph.initializer}, **inputs}
+    values |= dict(zip(names, by_onnxruntime(whole, inputs, names)))
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            continue
+        taken = {n: values[n] for n in node.input if n}
+        outputs = [n for n in node.output if n]
+        alone = one_node(model, node, values)
+        for name, a, b in zip(outputs, by_us(alone, taken, outputs), by_onnxruntime(alone, taken, outputs)):
+            close = 4 * float(np.finfo(b.dtype).eps) * max(1.0, float(np.nanmax(np.abs(b[np.isfinite(b)]), initial=0))) if b.dtype.kind == "f" else 0
+            if a.shape != b.shape or a.dtype != b.dtype or not np.allclose(a, b, rtol=1e-5 if b.dtype != np.float16 else 4e-3, atol=close, equal_nan=True):
+                return f"{node.op_type} alone ({difference([a], [b], [name]) or name + ': by more than rounding'})"
+    return None
+
+
+def keep(seed: int, model: Any, inputs: dict[str, Any], names: list[str]) -> None:
+    import numpy as np
+
+    folder = record.folder() / "nnsmith" / f"seed-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    np.savez(folder / "inputs.npz", **inputs)
+    (folder / "outputs.txt").write_text("\n".join(names))
+
+
+def kept(folder: str) -> tuple[Any, dict[str, Any], list[str]]:
+    import numpy as np
+    import onnx
+
+    at = pathlib.Path(folder)
+    return onnx.load(at / "model.onnx"), dict(np.load(at / "inputs.npz")), (at / "outputs.txt").read_text().splitlines()
+
+
 def check(seed: int, nodes: int) -> tuple[str, str]:
     """(passed | failed | skipped, why)."""
     try:
-        model, inputs, names = generate(seed, nodes)
+        made = generate(seed, nodes)
     except Exception as e:
         return "skipped", f"NNSmith or the exporter it uses failed: {type(e).__name__}"
+    outcome, why, differs = judge(*made)
+    if differs:
+        keep(seed, *made)
+    return outcome, why
+
+
+def judge(model: Any, inputs: dict[str, Any], names: list[str]) -> tuple[str, str, bool]:
+    """(passed | failed | skipped, why, whether we differ from ONNX Runtime)."""
     try:
         theirs = by_onnxruntime(model, inputs, names)
     except Exception:
-        return "skipped", "ONNX Runtime does not take the model"
+        return "skipped", "ONNX Runtime does not take the model", False
     ops = " ".join(sorted({n.op_type for n in model.graph.node} - {"Constant"}))
     try:
         ours = by_us(model, inputs, names)
     except Exception as e:
-        return "failed", f"{type(e).__name__}: {e} [{ops}]"
+        return "failed", f"{type(e).__name__}: {e} [{ops}]", True
     found = difference(ours, theirs, names)
     if found is None:
-        return "passed", ""
+        return "passed", "", False
     if unstable(model, inputs, names, theirs, 3e-7):
-        return "skipped", "ill-conditioned: ONNX Runtime's own answer changes as much when the inputs move by 3e-7"
+        return "skipped", "ill-conditioned: ONNX Runtime's own answer changes as much when the inputs move by 3e-7", True
     if has_float16(model, inputs) and unstable(model, inputs, names, theirs, 1e-3):
-        return "skipped", "float16: ONNX Runtime rounds less often, and its answer changes as much when the inputs move by 1e-3"
-    return "failed", f"{found} [{ops}]"
+        return "skipped", "float16: ONNX Runtime rounds less often, and its answer changes as much when the inputs move by 1e-3", True
+    wrong = wrong_node(model, inputs)
+    if wrong is None:
+        return "skipped", "amplified rounding: every node alone, given ONNX Runtime's values of its inputs, agrees with ONNX Runtime's", True
+    return "failed", f"{found}, {wrong} [{ops}]", True
 
 
 def main(limit: int | None = None) -> dict[str, Any]:
@@ -131,13 +213,12 @@ def main(limit: int | None = None) -> dict[str, Any]:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    passed, failures, skips = 0, [], Counter()
+    runs = record.Record("nnsmith" if limit is None else "nnsmith-limited", record.fingerprint())
     for seed in range(limit or WHOLE_RUN):
-        outcome, why = check(seed, 5 + seed % 8)
-        if outcome == "passed":
-            passed += 1
-        elif outcome == "skipped":
-            skips[why] += 1
-        else:
-            failures.append(f"seed {seed}: {why}")
-    return {"passed": passed, "failed": len(failures), "skipped": sum(skips.values()), "failures": failures, "skips": dict(skips)}
+        runs.judge(f"seed {seed}", functools.partial(check, seed, 5 + seed % 8))
+    return runs.finish()
+
+
+if __name__ == "__main__":
+    for path in sys.argv[1:]:
+        print(path, *judge(*kept(path)), wrong_node(*kept(path)[:2]), flush=True)

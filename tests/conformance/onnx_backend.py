@@ -14,6 +14,12 @@ from typing import Any
 RANDOM = ("test_bernoulli", "test_training_dropout")
 RANDOM_BUT_FIXED = ("zero_ratio",)
 
+EXPLAINED = {  # failures that are not ours to mend, by the case's beginning
+    "test_attention_4d_causal_fp16": "2 of 192 elements are two float16 roundings off, and the tolerance is one",
+    "test_dft_inverse": "what is expected has float32's rounding of 1.9e-7 where the transform is 0 and ours 5e-15",
+    "test_loop16_seq_none": "the suite's runner cannot compare a sequence that has a 0-d tensor; ours equals what it expects",
+}
+
 
 def reason_to_skip(name: str) -> str | None:
     if name.startswith(RANDOM) and not any(part in name for part in RANDOM_BUT_FIXED):
@@ -64,7 +70,8 @@ def main(limit: int | None = None) -> dict[str, Any]:
             elif outcome == "skipped":
                 skips[why] += 1
             else:
-                failures.append(f"{name}: {why}")
+                explained = next((text for start, text in EXPLAINED.items() if name.startswith(start)), "")
+                failures.append(f"{name}: {explained or why}")
     return {"passed": passed, "failed": len(failures), "skipped": sum(skips.values()), "failures": failures, "skips": dict(skips)}
 
 

@@ -57,6 +57,8 @@ class Converter:
                 if grads is not None:
                     grads.append((x, out))
             return out
+        if isinstance(x, torch.nn.PairwiseDistance):
+            return ds.nn.PairwiseDistance(x.norm, x.eps, x.keepdim)
         if isinstance(x, torch.dtype):
             return getattr(ds, str(x).removeprefix("torch."))
         if isinstance(x, torch.device):
@@ -121,6 +123,9 @@ ADAPTED = {  # entries that call PyTorch's function with other arguments than th
     "exponential": lambda f: lambda x, *a, **kw: f(x.clone(), *a, **kw),
     "polygamma": lambda f: lambda x, n, **kw: f(n, x, **kw),
     "special.polygamma": lambda f: lambda x, n, **kw: f(n, x, **kw),
+    "linalg.pinv.singular": lambda f: lambda a, b, **kw: f(a @ b.mT, **kw),
+    "linalg.lstsq.grad_oriented": lambda f: lambda a, b, driver: f(a, b, driver=driver)[:2],
+    "normal.in_place": lambda f: lambda x, *a, **kw: x.clone().normal_(*a, **kw),
 }
 
 
@@ -144,18 +149,30 @@ def scalar_name(x):
 REFUSALS = (TypeError, ValueError, IndexError, RuntimeError, NotImplementedError)  # what a user may expect; ds.Error is two of them
 
 
+def full_name(op):
+    return op.name + ("." + op.variant_test_name if op.variant_test_name else "")
+
+
+def draws(op, sample):
+    """Whether the sample's result is random: its shape and dtype alone are compared."""
+    if op.name == "nn.functional.multi_head_attention_forward":  # (..., dropout_p, out_proj_weight, out_proj_bias), training=
+        return sample.args[9] > 0 and sample.kwargs.get("training", True)
+    return op.name in RANDOM or sample.kwargs.get("dropout_p", 0) > 0
+
+
 class Entry:
     def __init__(self, op, ds, torch):
         self.op, self.ds, self.torch, self.conv = op, ds, torch, Converter(ds, torch)
         self.f = ours(ds, op.name)
-        if op.name in ADAPTED:
-            self.f = ADAPTED[op.name](self.f)
+        adapt = ADAPTED.get(full_name(op), ADAPTED.get(op.name))
+        if adapt is not None:
+            self.f = adapt(self.f)
 
     def call(self, sample, grads=None):
         to = self.conv.to_ds
         return self.f(to(sample.input, grads), *to(list(sample.args), grads), **to(dict(sample.kwargs), grads))
 
-    def compare(self, got, want, dtype, what):
+    def compare(self, got, want, dtype, what, random=False):
         torch = self.torch
         self.compared += 1
         got, want = self.conv.flat_torch(got), self.conv.flat_torch(want)
@@ -166,7 +183,7 @@ class Entry:
                 if not isinstance(g, torch.Tensor):
                     raise AssertionError(f"{what}: a {type(g).__name__}, PyTorch has a tensor")
                 w = w.detach().resolve_conj().resolve_neg()
-                if self.op.name in RANDOM:
+                if random:
                     if g.shape != w.shape or g.dtype != w.dtype:
                         raise AssertionError(f"{what}: {g.dtype} {tuple(g.shape)}, PyTorch has {w.dtype} {tuple(w.shape)}")
                     continue
@@ -189,9 +206,9 @@ class Entry:
         return f"sample {i} ({', '.join(scalar_name(a) if hasattr(a, 'shape') else repr(a)[:40] for a in (s.input, *s.args))}, {s.kwargs!r:.80})"
 
     def forward(self):
-        for dtype in (self.torch.float64, self.torch.float32, self.torch.int64):
-            if dtype not in self.op.supported_dtypes("cpu"):
-                continue
+        torch, known = self.torch, self.op.supported_dtypes("cpu")
+        plain = [t for t in (torch.float64, torch.float32, torch.int64) if t in known]
+        for dtype in plain or [t for t in (torch.complex128, torch.complex64) if t in known]:
             for i, s in self.samples(dtype, False):
                 what = f"{dtype} {self.describe(i, s)}"
                 try:
@@ -206,7 +223,26 @@ class Entry:
                 mine = s.output_process_fn_grad(self.conv.like(got, []))
                 if self.op.name in TIES and isinstance(mine, tuple) and len(mine) == 2:
                     mine = self.settle(mine, want, s)
-                self.compare(mine, want, dtype, what)
+                try:
+                    self.compare(mine, want, dtype, what, draws(self.op, s))
+                except AssertionError:
+                    if dtype != torch.float32 or not self.nearer(mine, s):
+                        raise
+
+    def nearer(self, mine, s):
+        """Whether ours of float32 is what PyTorch computes in float64, which its own float32 is further from."""
+        torch = self.torch
+
+        def wide(x):
+            return x.double() if isinstance(x, torch.Tensor) and x.dtype == torch.float32 else x
+
+        s = s.transform(wide)
+        want = self.conv.flat_torch(s.output_process_fn_grad(self.op(s.input, *s.args, **s.kwargs)))
+        try:
+            self.compare([wide(g) for g in self.conv.flat_torch(mine)], want, torch.float32, "float64")
+        except AssertionError:
+            return False
+        return True
 
     def settle(self, mine, want, s):
         """mine with PyTorch's indices where ours are of equal values."""
@@ -225,6 +261,8 @@ class Entry:
     def gradient(self):
         torch, dtype = self.torch, self.torch.float64
         for i, s in self.samples(dtype, True):
+            if draws(self.op, s):
+                continue
             what = f"gradient {self.describe(i, s)}"
             pairs = []
             try:
@@ -293,7 +331,7 @@ class Entry:
                 f()
                 if self.compared:
                     results[kind] = None
-                elif kind != "errors":  # of errors there may be none that we share
+                elif kind == "forward":  # of the others there may be none that we share, or random ones only
                     results[kind] = "nothing was compared"
             except Exception as e:
                 results[kind] = (str(e) if isinstance(e, AssertionError) else f"{type(e).__name__}: {e}").replace("\n", " ")[:400]
@@ -345,7 +383,7 @@ def main(limit=None, only=None):
             result["failures"].append(f"{kind} {name}: {what}")
 
     for op in op_db[:limit] if limit else op_db:
-        name = op.name + ("." + op.variant_test_name if op.variant_test_name else "")
+        name = full_name(op)
         if only and not any(o == op.name or o == name for o in only):
             continue
         if ours(ds, op.name) is None:

@@ -72,3 +72,26 @@ def test_a_record_goes_on_where_a_run_was_broken_off(tmp_path, monkeypatch):
     assert not Record("suite", "code 1").outcomes  # finished: begun anew
     Record("suite", "code 1").judge("a", lambda: judge("passed"))
     assert not Record("suite", "code 2").outcomes  # of other code
+
+
+def test_a_wrong_node_is_found_alone(monkeypatch):
+    onnx = pytest.importorskip("onnx", reason="onnx is what the judge takes apart")
+    import nnsmith  # the suite
+    from onnx import helper
+    from onnx.reference import ReferenceEvaluator
+
+    def by_reference(model, inputs, names):
+        return ReferenceEvaluator(model).run(names, inputs)
+
+    def by_wrong_product(model, inputs, names):
+        return [a * 1.01 if model.graph.node[-1].op_type == "Mul" else a for a in by_reference(model, inputs, names)]
+
+    x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [3]) for n in "xy")
+    nodes = [helper.make_node("Mul", ["x", "x"], ["square"]), helper.make_node("Ceil", ["square"], ["y"])]
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y]), opset_imports=[helper.make_opsetid("", 17)])
+    inputs = {"x": np.array([0.5, 1.5, -2.0], np.float32)}
+    monkeypatch.setattr(nnsmith, "by_onnxruntime", by_reference)
+    monkeypatch.setattr(nnsmith, "by_us", by_reference)
+    assert nnsmith.wrong_node(model, inputs) is None
+    monkeypatch.setattr(nnsmith, "by_us", by_wrong_product)
+    assert nnsmith.wrong_node(model, inputs).startswith("Mul alone")

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import _C
+from .._functions import floating
 from .._random import draw
 from ._common import Tensor, cast_precise, like
 
@@ -26,6 +27,8 @@ def relu_(input: Tensor) -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    if min_val > max_val:
+        raise _C.Error(f"[hardtanh] min_val {min_val} is greater than max_val {max_val}")
     lo, hi = like(input, min_val), like(input, max_val)
     y = _C.where(input <= lo, lo, _C.where(input >= hi, hi, input))
     return _written(input, y, inplace, "hardtanh_")
@@ -45,6 +48,8 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Weight of one number, or of one per channel (dimension 1)."""
+    if weight.ndim > 1:
+        raise _C.Error(f"[prelu] the weight is a number or a vector of one a channel, got {weight.shape}")
     if weight.numel() > 1:
         if input.ndim < 2 or input.shape[1] != weight.numel():
             raise _C.Error(f"[prelu] {weight.numel()} slopes do not fit the channels of {input.shape}")
@@ -55,6 +60,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False) -> Tensor:
+    if lower > upper:
+        raise _C.Error(f"[rrelu] the lower bound {lower} is greater than the upper {upper}")
     if training:
         slope: Any = draw("uniform", input.shape, input.dtype, input.device) * (upper - lower) + lower
     else:
@@ -128,10 +135,12 @@ def softsign(input: Tensor) -> Tensor:
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    return input - _C.tanh(input)
+    return input - _C.tanh(floating(input))
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    if lambd < 0:
+        raise _C.Error(f"[softshrink] lambd must not be negative, got {lambd}")
     return _C.where(input > lambd, input - lambd, _C.where(input < -lambd, input + lambd, input * 0.0))
 
 

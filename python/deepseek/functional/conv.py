@@ -37,6 +37,8 @@ def _conv(n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: An
     if autocast_dtype[0] is not None:
         input, weight, bias = cast_products(input, weight, bias)
     x, single = spatial(input, n, op)
+    if bias is not None and bias.dtype != weight.dtype:
+        raise _C.Error(f"[{op}] weight and bias are of two dtypes, {weight.dtype} and {bias.dtype}: cast one of them")
     if weight.ndim != n + 2:
         raise _C.Error(f"[{op}] weight (out, in / groups, {'kernel' if n == 1 else f'{n} extents'}) is needed, got {weight.shape}")
     stride, dilation = pair(stride, n, op, "stride"), pair(dilation, n, op, "dilation")

@@ -9,9 +9,12 @@ from ._common import Tensor, autocast_dtype, cast_products, like, power
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input (..., in), weight (out, in), bias (out,) -> (..., out)."""
+    """input (..., in), weight (out, in), bias (out,) -> (..., out); weight (in,) gives (...)."""
     if autocast_dtype[0] is not None:
         input, weight, bias = cast_products(input, weight, bias)
+    if weight.ndim == 1:
+        y = _C.squeeze(_C.linear(input, _C.unsqueeze(weight, 0), None), -1)
+        return y if bias is None else y + bias
     return _C.linear(input, weight, bias)
 
 

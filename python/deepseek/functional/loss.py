@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import _C
+from .._functions import floating
 from ._common import Tensor, cast_precise, like, power, reduced
 from .activation import logsigmoid
 from .linear import pairwise_distance
@@ -184,6 +185,7 @@ def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: Any = None, eps: float = 1e-8,
     reduce: Any = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
+    input, target = floating(input), floating(target)
     losses = _C.exp(input) - target * input if log_input else input - target * _C.log(input + eps)
     if full:
         above = target > 1
@@ -297,6 +299,8 @@ def triplet_margin_with_distance_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Any = None, margin: float = 1.0, swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
+    if margin <= 0:
+        raise _C.Error(f"[triplet_margin_loss] the margin must be greater than 0, got {margin}")
     distance = distance_function or pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:

@@ -115,8 +115,10 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
 def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """input (batch, channels, ...): over each group of channels of each sample."""
     (x,) = cast_precise(input)
-    if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
+    if x.ndim < 2 or num_groups < 1 or x.shape[1] < 1 or x.shape[1] % num_groups:
         raise _C.Error(f"[group_norm] the channels of {x.shape} do not divide into {num_groups} groups")
+    if 0 in x.shape[2:]:
+        raise _C.Error(f"[group_norm] extents greater than 0 are needed, got {x.shape}")
     width = x.numel() // (x.shape[0] * num_groups) if x.numel() else 0
     ones, none = _C.full((width,), 1.0, x.dtype, x.device), zeros(x, (width,))
     y = _C.reshape(_C.layer_norm(_C.reshape(x, [x.shape[0], num_groups, width]), ones, none, eps), list(x.shape))

@@ -60,6 +60,8 @@ def _max_pool(
 ) -> Any:
     op = f"max_pool{n}d"
     x, single = spatial(input, n, op)
+    if x.shape[1] == 0:
+        raise _C.Error(f"[{op}] channels are needed, got {input.shape}")
     k = pair(kernel_size, n, op, "kernel_size")
     s = k if stride is None or stride in ([], ()) else pair(stride, n, op, "stride")
     p, d = pair(padding, n, op, "padding"), pair(dilation, n, op, "dilation")
@@ -298,6 +300,8 @@ def _max_unpool(n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride
     k = pair(kernel_size, n, op, "kernel_size")
     s = k if stride is None else pair(stride, n, op, "stride")
     p = pair(padding, n, op, "padding")
+    if any(step < 1 for step in s):
+        raise _C.Error(f"[{op}] strides must be positive, got {s}")
     if output_size is None:
         size = [(x.shape[2 + i] - 1) * s[i] - 2 * p[i] + k[i] for i in range(n)]
     else:
