@@ -28,6 +28,7 @@ from ._creation import (  # noqa: F401
     zeros_like,
 )
 from ._functions import (  # noqa: F401
+    METHODS,
     TABLE,
     Error,
     Tensor,
@@ -269,12 +270,12 @@ def isin(x1: Any, x2: Any, /, *, invert: builtins.bool = False) -> Tensor:
     return TABLE["isin"](x1, x2, invert=invert)
 
 
-_All = namedtuple("unique_all_result", "values indices inverse_indices counts")
-_Counts = namedtuple("unique_counts_result", "values counts")
-_Inverse = namedtuple("unique_inverse_result", "values inverse_indices")
+unique_all_result = namedtuple("unique_all_result", "values indices inverse_indices counts")
+unique_counts_result = namedtuple("unique_counts_result", "values counts")
+unique_inverse_result = namedtuple("unique_inverse_result", "values inverse_indices")
 
 
-def unique_all(x: Tensor, /) -> _All:
+def unique_all(x: Tensor, /) -> unique_all_result:
     """Each different element once, ascending (every NaN is different), where it stands first, and so on."""
     if kind(x.dtype) == 3:
         return _unique_complex(x)
@@ -282,27 +283,27 @@ def unique_all(x: Tensor, /) -> _All:
         u = unique_all(_C.cast(x, _C.uint8))
         return u._replace(values=_C.cast(u.values, _C.bool))
     values, inverse, counts, first = _C.unique(x)
-    return _All(values, first, _C.reshape(inverse, list(x.shape)), counts)
+    return unique_all_result(values, first, _C.reshape(inverse, list(x.shape)), counts)
 
 
-def _unique_complex(x: Tensor) -> _All:
+def _unique_complex(x: Tensor) -> unique_all_result:
     import numpy as np
 
     from ._functions import from_host, to_host
 
     a = to_host(x)
     values, first, inverse, counts = np.unique(a, return_index=True, return_inverse=True, return_counts=True, equal_nan=False)
-    return _All(from_host(values), *(from_host(np.asarray(p, np.int64)) for p in (first, np.reshape(inverse, a.shape), counts)))
+    return unique_all_result(from_host(values), *(from_host(np.asarray(p, np.int64)) for p in (first, np.reshape(inverse, a.shape), counts)))
 
 
-def unique_counts(x: Tensor, /) -> _Counts:
+def unique_counts(x: Tensor, /) -> unique_counts_result:
     u = unique_all(x)
-    return _Counts(u.values, u.counts)
+    return unique_counts_result(u.values, u.counts)
 
 
-def unique_inverse(x: Tensor, /) -> _Inverse:
+def unique_inverse(x: Tensor, /) -> unique_inverse_result:
     u = unique_all(x)
-    return _Inverse(u.values, u.inverse_indices)
+    return unique_inverse_result(u.values, u.inverse_indices)
 
 
 def unique_values(x: Tensor, /) -> Tensor:
@@ -411,6 +412,6 @@ def _size(self: Tensor) -> _Size:
     return size
 
 
-Tensor.__array_namespace__ = _namespace
-Tensor.size = property(_size)
-Tensor.to_device = lambda self, device, /, *, stream=None: self.to(device)
+METHODS.__array_namespace__ = _namespace
+METHODS.size = property(_size)
+METHODS.to_device = lambda self, device, /, *, stream=None: self.to(device)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import builtins
+from collections import namedtuple
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 from . import _C
@@ -13,8 +14,9 @@ from ._creation import asarray, full
 Tensor = _C.Tensor
 Error = _C.Error
 F = TypeVar("F", bound=Callable[..., Any])
+METHODS: Any = Tensor  # what methods are hung onto: the stub, made of these, has each already
 
-TABLE: dict[str, Callable[..., Any]] = {}
+TABLE: dict[str, Any] = {}  # functions by name, and linalg
 
 _RENAMED = {"axis": "dim", "keepdims": "keepdim", "self": "input", "x": "input", "x1": "input", "x2": "other", "ddof": "correction"}
 
@@ -78,6 +80,12 @@ def _into(out: Any, result: Any) -> Any:
     return type(result)(*(_into(o, r) for o, r in zip(out, result))) if hasattr(result, "_fields") else tuple(
         _into(o, r) for o, r in zip(out, result)
     )
+
+
+@cache
+def results(name: str, fields: str) -> Any:
+    """The named tuple that a function of several results gives."""
+    return namedtuple(name, fields)  # type: ignore[misc]
 
 
 def methods(*fs: Callable[..., Any]) -> None:

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from . import _C
-from ._functions import Error, Tensor, as_operand, broadcast_shapes, cast_to, floating, kind, op
+from ._functions import METHODS, Error, Tensor, as_operand, broadcast_shapes, cast_to, floating, kind, op
 
-_make = getattr(_C, "complex", None)
+_make: Any = getattr(_C, "complex", None)
 
 
 @op
@@ -32,7 +32,7 @@ def _set_part(name: str) -> Any:
     return property(f, lambda self, value: _C.assign(f(self), _C.broadcast_to(as_operand(value, f(self)), self.shape), name))
 
 
-Tensor.real, Tensor.imag = _set_part("real"), _set_part("imag")
+METHODS.real, METHODS.imag = _set_part("real"), _set_part("imag")
 
 
 @op(in_place=True, names=("conj_physical",))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +20,10 @@ from ._functions import (
     kind,
     one_dim,
     op,
+    results,
 )
 
-_values_indices = {n: namedtuple(n, "values indices") for n in ("sort", "topk", "kthvalue", "median", "nanmedian", "mode", "cummax", "cummin")}  # type: ignore[misc]
+_values_indices: dict[str, Any] = {n: results(n, "values indices") for n in ("sort", "topk", "kthvalue", "median", "nanmedian", "mode", "cummax", "cummin")}
 
 
 def _whole_index(name: str, index: Any) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _C
-from ._functions import TABLE, Error, Tensor, as_operand, common, floating, kind, on_host, op, operands
+from ._functions import METHODS, TABLE, Error, Tensor, as_operand, common, floating, kind, on_host, op, operands
 
 pi = math.pi
 
@@ -414,6 +414,6 @@ for _n, _f in {
     "xor": TABLE["bitwise_xor"], "lshift": TABLE["bitwise_left_shift"], "rshift": TABLE["bitwise_right_shift"],
 }.items():  # fmt: skip
     _operator(_n, _f)
-Tensor.__invert__ = bitwise_not
-Tensor.__divmod__ = lambda self, other: (floor_divide(self, other), remainder(self, other))
-Tensor.__rdivmod__ = lambda self, other: (floor_divide(other, self), remainder(other, self))
+METHODS.__invert__ = bitwise_not
+METHODS.__divmod__ = lambda self, other: (floor_divide(self, other), remainder(self, other))
+METHODS.__rdivmod__ = lambda self, other: (floor_divide(other, self), remainder(other, self))

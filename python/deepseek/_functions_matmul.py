@@ -8,7 +8,7 @@ from typing import Any
 
 from . import _C
 from ._autocast import autocast_dtype, cast_products
-from ._functions import TABLE, Error, Tensor, broadcast_shapes, kind, one_dim, op
+from ._functions import METHODS, TABLE, Error, Tensor, broadcast_shapes, kind, one_dim, op
 
 
 def _one_dtype(name: str, *xs: Tensor) -> None:
@@ -45,7 +45,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return _C.squeeze(out, -2 if other.ndim > 1 else -1) if input.ndim == 1 else out
 
 
-Tensor.__matmul__ = lambda self, other: matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+METHODS.__matmul__ = lambda self, other: matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
 @op
@@ -207,7 +207,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
     if n == 0:
         i = _C.arange(0.0, float(input.shape[-1]), 1.0, _C.int64, input.device)
         return _C.broadcast_to(_C.cast(_C.unsqueeze(i, 1) == i, input.dtype), input.shape)
-    out = None
+    out: Any = None
     while n:
         if n & 1:
             out = input if out is None else matmul(out, input)

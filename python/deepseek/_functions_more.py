@@ -6,7 +6,21 @@ import math
 from typing import Any
 
 from . import _C
-from ._functions import TABLE, Error, Tensor, as_operand, cast_to, common, floating, kind, op, operands, result_type
+from ._functions import (
+    METHODS,
+    TABLE,
+    Error,
+    Tensor,
+    as_operand,
+    cast_to,
+    common,
+    floating,
+    kind,
+    op,
+    operands,
+    result_type,
+    results,
+)
 from ._functions_math import abs, maximum, minimum
 
 _where = _C.where
@@ -53,7 +67,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     return _where(condition if condition.dtype == _C.bool else condition != 0, a, b)
 
 
-Tensor.where = lambda self, condition, other: where(condition, self, other)
+METHODS.where = lambda self, condition, other: where(condition, self, other)
 
 
 @op(in_place=True)
@@ -243,7 +257,6 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
 @op
 def frexp(input: Tensor) -> Any:
     """(mantissa, exponent) with input = mantissa * 2**exponent and the mantissa in [0.5, 1)."""
-    from collections import namedtuple
 
     import numpy as np
 
@@ -252,7 +265,7 @@ def frexp(input: Tensor) -> Any:
     mantissa, exponent = on_host(np.frexp, [_C.detach(input)])
     if input.requires_grad:
         mantissa = input * _C.detach(_C.pow(as_operand(2.0, input), -_C.cast(exponent, input.dtype)))
-    return namedtuple("frexp", "mantissa exponent")(mantissa, exponent)
+    return results("frexp", "mantissa exponent")(mantissa, exponent)
 
 
 @op(in_place=True)

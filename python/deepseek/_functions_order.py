@@ -202,7 +202,7 @@ def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False
         s = np.take_along_axis(s, to_host(sorter), -1)
     if s.ndim > 1 and s.shape[:-1] != v.shape[:-1]:
         raise Error(f"[searchsorted] the leading dimensions of {sorted_sequence.shape} and {values.shape} differ")
-    where = "right" if right or side == "right" else "left"
+    where: Any = "right" if right or side == "right" else "left"
     if s.ndim == 1:
         at = np.searchsorted(s, v, where)
     else:

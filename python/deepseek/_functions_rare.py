@@ -10,6 +10,7 @@ from typing import Any
 from . import _C
 from ._creation import arange, full, linspace, tensor
 from ._functions import (
+    METHODS,
     TABLE,
     Error,
     Tensor,
@@ -22,6 +23,7 @@ from ._functions import (
     one_dim,
     op,
     result_type,
+    results,
     to_host,
 )
 from ._functions_matmul import matmul
@@ -90,8 +92,8 @@ def _new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, de
     return full(tuple(size), fill_value, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
 
 
-Tensor.new_full = _new_full
-Tensor.new_tensor = lambda self, data, *, dtype=None, device=None, requires_grad=False: tensor(data, dtype or self.dtype, device or self.device, requires_grad)
+METHODS.new_full = _new_full
+METHODS.new_tensor = lambda self, data, *, dtype=None, device=None, requires_grad=False: tensor(data, dtype or self.dtype, device or self.device, requires_grad)
 
 
 @op(method=False)
@@ -346,7 +348,7 @@ def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | N
             low, high = low - 0.5, high + 0.5
         edges = np.linspace(low, high, bins + 1).astype(a.dtype)
     counts, _ = np.histogram(a, edges, weights=None if weight is None else to_host(weight).reshape(-1), density=density)
-    return namedtuple("histogram", "hist bin_edges")(from_host(counts.astype(a.dtype)), from_host(np.asarray(edges, a.dtype)))
+    return results("histogram", "hist bin_edges")(from_host(counts.astype(a.dtype)), from_host(np.asarray(edges, a.dtype)))
 
 
 @op(method=False)
@@ -398,8 +400,8 @@ def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
     return self
 
 
-Tensor.resize_ = resize_
-Tensor.resize_as_ = lambda self, other, memory_format=None: resize_(self, other.shape)
+METHODS.resize_ = resize_
+METHODS.resize_as_ = lambda self, other, memory_format=None: resize_(self, other.shape)
 
 # PyTorch's names for a view that is copied at once: arrays are values, so it is the view's function.
 for _n in ("expand", "diagonal", "permute", "unbind", "unfold", "squeeze", "unsqueeze", "transpose", "t", "view", "narrow",
@@ -415,8 +417,8 @@ for _n in ("expand", "diagonal", "permute", "unbind", "unfold", "squeeze", "unsq
         TABLE[_n + "_copy"] = _copying
 TABLE["alias_copy"] = _C.clone
 TABLE["unsafe_chunk"], TABLE["unsafe_split"] = TABLE["chunk"], TABLE["split"]
-Tensor.nbytes = property(lambda self: self.numel() * self.dtype.itemsize)
-Tensor.itemsize = property(lambda self: self.dtype.itemsize)
+METHODS.nbytes = property(lambda self: self.numel() * self.dtype.itemsize)
+METHODS.itemsize = property(lambda self: self.dtype.itemsize)
 for _n, _dtype in {"cfloat": "complex64", "cdouble": "complex128", "chalf": "complex64"}.items():
     setattr(Tensor, _n, lambda self, _t=_dtype: self.to(dtype=_t))
 
@@ -443,7 +445,7 @@ def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor
 def triangular_solve(input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
     a = A.mT if transpose else A
     x = TABLE["linalg"].solve_triangular(a, input, upper=upper != transpose, unitriangular=unitriangular)
-    return namedtuple("triangular_solve", "solution cloned_coefficient")(x, A)
+    return results("triangular_solve", "solution cloned_coefficient")(x, A)
 
 
 # ---- special
@@ -494,4 +496,4 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
             low, high = (range[2 * i], range[2 * i + 1]) if range is not None else (a[:, i].min(), a[:, i].max()) if a.size else (0, 0)
             edges.append(np.linspace(low - 0.5 * (low == high), high + 0.5 * (low == high), c + 1).astype(a.dtype))
     hist = np.histogramdd(a, edges, weights=None if weight is None else to_host(weight).reshape(-1), density=density)[0]
-    return namedtuple("histogramdd", "hist bin_edges")(from_host(hist.astype(a.dtype)), tuple(from_host(np.asarray(e, a.dtype)) for e in edges))
+    return results("histogramdd", "hist bin_edges")(from_host(hist.astype(a.dtype)), tuple(from_host(np.asarray(e, a.dtype)) for e in edges))

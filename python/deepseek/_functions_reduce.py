@@ -8,7 +8,7 @@ from collections import namedtuple
 from typing import Any
 
 from . import _C
-from ._functions import TABLE, Error, Tensor, as_operand, cast_to, dims_of, floating, kind, one_dim, op
+from ._functions import TABLE, Error, Tensor, as_operand, cast_to, dims_of, floating, kind, one_dim, op, results
 from ._functions_math import truth
 
 MaxResult, MinResult = namedtuple("max", "values indices"), namedtuple("min", "values indices")  # type: ignore[misc]
@@ -160,7 +160,7 @@ min = _best("min", argmin, amin, "minimum", MinResult)
 
 @op
 def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
-    return namedtuple("aminmax", "min max")(amin(input, dim, keepdim), amax(input, dim, keepdim))
+    return results("aminmax", "min max")(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
 @op

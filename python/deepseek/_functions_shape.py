@@ -8,7 +8,20 @@ import math
 from typing import Any
 
 from . import _C
-from ._functions import TABLE, Error, Tensor, as_operand, broadcast_shapes, common, dims_of, kind, methods, one_dim, op
+from ._functions import (
+    METHODS,
+    TABLE,
+    Error,
+    Tensor,
+    as_operand,
+    broadcast_shapes,
+    common,
+    dims_of,
+    kind,
+    methods,
+    one_dim,
+    op,
+)
 from ._tensor import _ints
 
 
@@ -509,8 +522,8 @@ def adjoint(input: Tensor) -> Tensor:
     return _adjoint(input)
 
 
-Tensor.mH = property(_adjoint)
-Tensor.H = property(lambda self: _adjoint(self) if self.ndim == 2 else self)
+METHODS.mH = property(_adjoint)
+METHODS.H = property(lambda self: _adjoint(self) if self.ndim == 2 else self)
 
 
 @op
@@ -569,7 +582,7 @@ for _n in ("reshape", "permute", "transpose", "swapaxes", "flatten", "squeeze", 
            "is_floating_point", "is_complex", "numel"):  # fmt: skip
     TABLE[_n] = (lambda f: lambda input, *args, **kwargs: f(input, *args, **kwargs))(getattr(Tensor, _n))
     TABLE[_n].__name__ = _n
-TABLE["swapdims"], Tensor.swapdims = TABLE["swapaxes"], Tensor.swapaxes
+TABLE["swapdims"], METHODS.swapdims = TABLE["swapaxes"], Tensor.swapaxes
 TABLE["broadcast_to"] = lambda input, size: input.expand(size)
 for _n in ("squeeze", "unsqueeze", "transpose", "t", "swapaxes", "swapdims"):
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections import namedtuple
 from typing import Any
 
 from . import _C
-from ._functions import TABLE, Error, Tensor, as_operand, broadcast_shapes, cast_to, kind, on_host
+from ._functions import TABLE, Error, Tensor, as_operand, broadcast_shapes, cast_to, kind, on_host, results
 from ._functions_matmul import _one_dtype, matmul
 
-Eigh, Eig = namedtuple("Eigh", "eigenvalues eigenvectors"), namedtuple("Eig", "eigenvalues eigenvectors")  # type: ignore[misc]
-QR, SVD, LU = namedtuple("QR", "Q R"), namedtuple("SVD", "U S Vh"), namedtuple("LU", "P L U")
+Eigh, Eig = results("Eigh", "eigenvalues eigenvectors"), results("Eig", "eigenvalues eigenvectors")
+QR, SVD, LU = results("QR", "Q R"), results("SVD", "U S Vh"), results("LU", "P L U")
 
 
 def filled(shape: Any, value: float, dtype: Any) -> Tensor:
@@ -87,7 +86,7 @@ def cholesky(A: Tensor, upper: bool = False) -> Tensor:
 
 
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
-    return namedtuple("cholesky_ex", "L info")(cholesky(A, upper), filled(A.shape[:-2], 0.0, _C.int32))
+    return results("cholesky_ex", "L info")(cholesky(A, upper), filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
@@ -126,6 +125,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
     square("eigh", A)
     if UPLO not in ("L", "U", "l", "u"):
         raise Error(f'[eigh] UPLO must be "L" or "U", got {UPLO!r}')
+    side: Any = UPLO.upper()
 
     def vjp(gw: Any, gv: Any) -> Any:
         w, v = eigh(A, UPLO)
@@ -141,7 +141,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
         out = matmul(matmul(v, inner), vh)
         return ((out + adjoint(out)) * 0.5,)
 
-    return Eigh(*on_host(_host(lambda a: tuple(np.linalg.eigh(a, UPLO.upper())), "eigh"), [A], vjp))
+    return Eigh(*on_host(_host(lambda a: tuple(np.linalg.eigh(a, side)), "eigh"), [A], vjp))
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
@@ -204,8 +204,10 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
         gx = _qr_back(q, u, gq + matmul(y, adjoint(gy)), gu)
         return (_C.concat([gx, matmul(q, gy)], A.ndim - 1),)
 
+    shape: Any = "reduced" if mode == "r" else mode
+
     def compute(a: Any) -> Any:
-        q, r = (np.linalg.qr(a, "reduced" if mode == "r" else mode)) if a.size else (
+        q, r = np.linalg.qr(a, shape) if a.size else (
             np.broadcast_to(np.eye(m, m if mode == "complete" else builtins.min(m, n), dtype=a.dtype), (*a.shape[:-2], m, m if mode == "complete" else builtins.min(m, n))).copy(),
             np.zeros((*a.shape[:-2], m if mode == "complete" else builtins.min(m, n), n), a.dtype),
         )
@@ -244,12 +246,12 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
 def _svd_back(u: Tensor, s: Tensor, vh: Tensor, gu: Any, gs: Any, gvh: Any) -> Tensor:
     uh, v = adjoint(u), adjoint(vh)
     sc = cast_to(s, u.dtype)
-    middle = 0 if gs is None else TABLE["diag_embed"](cast_to(gs, u.dtype))
+    middle: Any = 0 if gs is None else TABLE["diag_embed"](cast_to(gs, u.dtype))
     zero, one = as_operand(0.0, s), as_operand(1.0, s)
     square_gap = s.unsqueeze(-2) * s.unsqueeze(-2) - s.unsqueeze(-1) * s.unsqueeze(-1)
     apart = _C.not_equal(square_gap, zero)
     f = cast_to(_C.where(apart, 1 / _C.where(apart, square_gap, one), zero), u.dtype)
-    out = 0
+    out: Any = 0
     if gu is not None:
         ug = matmul(uh, gu)
         j = (ug - adjoint(ug)) * f
@@ -345,11 +347,11 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
             out = adjoint(solve_triangular(u1, adjoint(_C.concat([left, gl2], A.ndim - 2)), upper=True))
         return (matmul(p, out),)
 
-    return namedtuple("lu_factor", "LU pivots")(*on_host(lambda a: _lu_host(a, pivot), [A], vjp))
+    return results("lu_factor", "LU pivots")(*on_host(lambda a: _lu_host(a, pivot), [A], vjp))
 
 
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
-    return namedtuple("lu_factor_ex", "LU pivots info")(*lu_factor(A, pivot=pivot), filled(A.shape[:-2], 0.0, _C.int32))
+    return results("lu_factor_ex", "LU pivots info")(*lu_factor(A, pivot=pivot), filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
@@ -407,11 +409,11 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False) -> Any:
                 x[i + 1 :, i] = c
         return np.tril(out), np.tile(np.arange(1, a.shape[-1] + 1, dtype=np.int32), (*a.shape[:-2], 1))
 
-    return namedtuple("ldl_factor", "LD pivots")(*on_host(compute, [A]))
+    return results("ldl_factor", "LD pivots")(*on_host(compute, [A]))
 
 
 def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> Any:
-    return namedtuple("ldl_factor_ex", "LD pivots info")(*ldl_factor(A, hermitian=hermitian), filled(A.shape[:-2], 0.0, _C.int32))
+    return results("ldl_factor_ex", "LD pivots info")(*ldl_factor(A, hermitian=hermitian), filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import _C, _anomaly
 from ._creation import asarray
+from ._functions import METHODS
 
 Tensor = _C.Tensor
 after_backward: list[Any] = []  # called after each backward(); none in most programs
@@ -95,7 +96,7 @@ def _rebuild(cls: type, array: Any, dtype: str, requires_grad: bool) -> Tensor:
     return out
 
 
-Tensor.__array_priority__ = 1000  # ndarray + Tensor is Tensor's to do
+METHODS.__array_priority__ = 1000  # ndarray + Tensor is Tensor's to do
 
 
 @method
@@ -216,18 +217,18 @@ def reshape(self: Tensor, *shape: Any) -> Tensor:
     return _C.view_reshape(self, _ints(shape))
 
 
-Tensor.view = lambda self, *shape: self.to(shape[0]) if len(shape) == 1 and isinstance(shape[0], _C.dtype) else _C.view_reshape(self, _ints(shape))
-Tensor.permute = lambda self, *dims: _C.view_permute(self, _ints(dims))
-Tensor.transpose = lambda self, dim0, dim1: _C.view_transpose(self, dim0, dim1)
-Tensor.swapaxes = Tensor.transpose
-Tensor.flatten = lambda self, start_dim=0, end_dim=-1: _C.view_flatten(self, start_dim, end_dim)
-Tensor.squeeze = lambda self, dim=None: _C.view_squeeze(self, None if dim is None or self.ndim == 0 else [dim] if isinstance(dim, int) else list(dim))
-Tensor.unsqueeze = lambda self, dim: _C.view_unsqueeze(self, dim)
-Tensor.expand = lambda self, *sizes: _expand(self, _ints(sizes))
-Tensor.broadcast_to = lambda self, shape: _C.broadcast_to(self, tuple(shape))
-Tensor.T = property(lambda self: _C.view_permute(self, list(range(self.ndim))[::-1]))
-Tensor.mT = property(lambda self: _C.view_transpose(self, -2, -1))
-Tensor.data = property(lambda self: self.detach(), lambda self, value: _set_data(self, value))
+METHODS.view = lambda self, *shape: self.to(shape[0]) if len(shape) == 1 and isinstance(shape[0], _C.dtype) else _C.view_reshape(self, _ints(shape))
+METHODS.permute = lambda self, *dims: _C.view_permute(self, _ints(dims))
+METHODS.transpose = lambda self, dim0, dim1: _C.view_transpose(self, dim0, dim1)
+METHODS.swapaxes = Tensor.transpose
+METHODS.flatten = lambda self, start_dim=0, end_dim=-1: _C.view_flatten(self, start_dim, end_dim)
+METHODS.squeeze = lambda self, dim=None: _C.view_squeeze(self, None if dim is None or self.ndim == 0 else [dim] if isinstance(dim, int) else list(dim))
+METHODS.unsqueeze = lambda self, dim: _C.view_unsqueeze(self, dim)
+METHODS.expand = lambda self, *sizes: _expand(self, _ints(sizes))
+METHODS.broadcast_to = lambda self, shape: _C.broadcast_to(self, tuple(shape))
+METHODS.T = property(lambda self: _C.view_permute(self, list(range(self.ndim))[::-1]))
+METHODS.mT = property(lambda self: _C.view_transpose(self, -2, -1))
+METHODS.data = property(lambda self: self.detach(), lambda self, value: _set_data(self, value))
 
 
 def _set_data(x: Tensor, value: Tensor) -> None:

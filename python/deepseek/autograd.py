@@ -26,7 +26,8 @@ class _GradMode(contextlib.ContextDecorator):
     """A context manager, and a decorator, that switches the recording of gradients."""
 
     def __init__(self, on: bool) -> None:
-        self._on, self._before = on, []
+        self._on = on
+        self._before: list[bool] = []
 
     def __enter__(self) -> _GradMode:
         self._before.append(_C.set_grad_enabled(self._on))
@@ -341,7 +342,8 @@ hvp = vhp  # the Hessian is symmetric
 class functional:
     """The derivatives of functions under one name, as torch.autograd.functional has them."""
 
-    vjp, jvp, jacobian, hessian, vhp, hvp = map(staticmethod, (vjp, jvp, jacobian, hessian, vhp, hvp))
+    vjp, jvp, jacobian = staticmethod(vjp), staticmethod(jvp), staticmethod(jacobian)
+    hessian, vhp, hvp = staticmethod(hessian), staticmethod(vhp), staticmethod(hvp)
 
 
 def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *, chunk_size: int | None = None) -> Callable[..., Any]:

@@ -162,7 +162,8 @@ def _model(model: Any, loss: Any, args: list[str] | None, example: Any, data: An
     from ._trace import trace
 
     path = os.path.join(folder, "model.safetensors")
-    summary = trace(model, loss, *example, path)
+    inputs, targets = example
+    summary = trace(model, loss, inputs, targets, path)
     if loss is None or type(loss).__name__ == "CrossEntropyLoss":
         _check_classes(data, summary["classes"], getattr(loss, "ignore_index", -100))
     return {"graph": path}

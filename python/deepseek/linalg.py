@@ -8,7 +8,19 @@ from typing import Any
 
 from . import _C
 from ._creation import asarray
-from ._functions import TABLE, Error, Tensor, as_operand, broadcast_shapes, cast_to, kind, on_host, one_dim
+from ._functions import (
+    METHODS,
+    TABLE,
+    Error,
+    Tensor,
+    as_operand,
+    broadcast_shapes,
+    cast_to,
+    kind,
+    on_host,
+    one_dim,
+    results,
+)
 from ._functions_matmul import _one_dtype, matmul, matrix_power, tensordot
 from ._functions_reduce import amax, amin, vector_norm
 from ._linalg_decompose import (
@@ -115,7 +127,7 @@ def _solve(a: Tensor, b: Tensor) -> Tensor:
 
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
     x = solve(A, B, left=left)
-    return namedtuple("solve_ex", "result info")(x, filled(A.shape[:-2], 0.0, _C.int32))
+    return results("solve_ex", "result info")(x, filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def inv(A: Tensor) -> Tensor:
@@ -124,7 +136,7 @@ def inv(A: Tensor) -> Tensor:
 
 
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
-    return namedtuple("inv_ex", "inverse info")(inv(A), filled(A.shape[:-2], 0.0, _C.int32))
+    return results("inv_ex", "inverse info")(inv(A), filled(A.shape[:-2], 0.0, _C.int32))
 
 
 def det(A: Tensor) -> Tensor:
@@ -199,7 +211,7 @@ def _cutoff(A: Tensor, rtol: Any, atol: Any) -> tuple[Any, Any]:
     size = max(A.shape[-2:]) * float(np.finfo(A.dtype.name).eps)
     given = np.asarray(0.0 if atol is None else atol)
     relative = np.asarray((0.0 if atol is not None and np.any(given > 0) else size) if rtol is None else rtol)
-    return tuple(v[..., None] if v.ndim else v for v in (relative, given))
+    return (relative[..., None] if relative.ndim else relative), (given[..., None] if given.ndim else given)
 
 
 def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
@@ -217,7 +229,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     left = (TABLE["abs"](matmul(A, x) - b) ** 2).sum(-2) if full and m > n and driver != "gelsy" else filled((0,), 0.0, A.dtype)
     s = svdvals(A) if driver in ("gelsd", "gelss") else filled((0,), 0.0, A.dtype)
     rank = on_host(lambda a: np.asarray(np.linalg.matrix_rank(a), dtype=np.int64), [A]) if driver != "gels" else filled((0,), 0.0, _C.int64)
-    return namedtuple("lstsq", "solution residuals rank singular_values")(x.squeeze(-1) if b is not B else x, left, rank, s)
+    return results("lstsq", "solution residuals rank singular_values")(x.squeeze(-1) if b is not B else x, left, rank, s)
 
 
 def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
@@ -374,16 +386,16 @@ for _n in ("det", "slogdet", "pinv", "qr", "cholesky", "matrix_exp", "inv", "lu_
 def _old_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """(U, S, V), as torch.svd has them."""
     u, s, vh = svd(input, not some)
-    return namedtuple("svd", "U S V")(u, s, adjoint(vh))
+    return results("svd", "U S V")(u, s, adjoint(vh))
 
 
 def _old_lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     return lu_solve(LU_data, LU_pivots, b)
 
 
-TABLE["svd"], TABLE["lu_solve"] = Tensor.svd, Tensor.lu_solve = _old_svd, _old_lu_solve
-TABLE["inverse"] = Tensor.inverse = inv
-TABLE["pinverse"] = Tensor.pinverse = pinv
+TABLE["svd"], TABLE["lu_solve"] = METHODS.svd, METHODS.lu_solve = _old_svd, _old_lu_solve
+TABLE["inverse"] = METHODS.inverse = inv
+TABLE["pinverse"] = METHODS.pinverse = pinv
 
 
 def logdet(A: Tensor) -> Tensor:
@@ -392,4 +404,4 @@ def logdet(A: Tensor) -> Tensor:
     return _C.where(sign < 0, as_operand(math.nan, log), log) if not A.is_complex() else log + TABLE["log"](sign)
 
 
-TABLE["logdet"] = Tensor.logdet = logdet
+TABLE["logdet"] = METHODS.logdet = logdet

@@ -215,11 +215,12 @@ def export(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic: 
     import torch
 
     options: dict[str, Any] = {}
-    if "strict" in inspect.signature(torch.export.export).parameters:
+    export: Any = getattr(torch, "export")  # noqa: B009  1.13 has none
+    if "strict" in inspect.signature(export.export).parameters:
         options["strict"] = False
     if dynamic:
         options["dynamic_shapes"] = _free_batch(module, args, kwargs)
-    ep = torch.export.export(module, args, kwargs, **options)
+    ep = export.export(module, args, kwargs, **options)
     reader = _Reader(module, modes=True)
     graph = reader.graph(ep.graph_module)
     sources: list[tuple[str, Any]] = []
@@ -248,8 +249,10 @@ def _free_batch(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     tensors = [t for _, t in leaves((args, kwargs)) if isinstance(t, torch.Tensor) and t.ndim]
     batch = tensors[0].shape[0] if tensors else 0
 
+    auto = getattr(torch, "export").Dim.AUTO  # noqa: B009  1.13 has none
+
     def free(t: Any) -> Any:
-        return {0: torch.export.Dim.AUTO} if isinstance(t, torch.Tensor) and t.ndim and t.shape[0] == batch else None
+        return {0: auto} if isinstance(t, torch.Tensor) and t.ndim and t.shape[0] == batch else None
 
     return pytree.tree_map(free, named(argument_names(module), args, kwargs))
 

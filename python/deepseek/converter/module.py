@@ -34,7 +34,7 @@ def mirror(module: Any, root: Part) -> Part:
     made: dict[int, Tensor] = {}
     parts: dict[int, Part] = {}
 
-    def tensor(t: Any, parameter: bool) -> Tensor | None:
+    def tensor(t: Any, parameter: bool) -> Any:
         if t is None:
             return None
         if id(t) not in made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -75,7 +76,7 @@ class DataLoader:
                 batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)
         self.batch_sampler = batch_sampler
         self.epoch = 0
-        self._start: tuple[int, int] | None = None  # the generator's state when the epoch began
+        self._start: Any = None  # the generator's state when the epoch began
         self._given = 0  # batches of this epoch that were handed out
         self._resume: dict[str, Any] | None = None
 
@@ -128,11 +129,11 @@ class DataLoader:
         if self._iterable:
             samples = iter(self.dataset)
             if self.batch_size is None:
-                yield from ((lambda s=s: self.collate_fn(s)) for s in samples)
+                yield from (functools.partial(self.collate_fn, s) for s in samples)
                 return
             while chunk := list(itertools.islice(samples, self.batch_size)):
                 if len(chunk) == self.batch_size or not self.drop_last:
-                    yield lambda c=chunk: self.collate_fn(c)
+                    yield functools.partial(self.collate_fn, chunk)
             return
         if self.batch_sampler is None:
             yield from ((lambda i=i: self.collate_fn(self.dataset[i])) for i in self.sampler)
@@ -140,9 +141,12 @@ class DataLoader:
         whole = None if self._own_collate else getattr(self.dataset, "batch", None)
         for indices in self.batch_sampler:
             if whole is not None:
-                yield lambda i=indices: whole(i)
+                yield functools.partial(whole, indices)
             else:
-                yield lambda i=indices: self.collate_fn([self.dataset[j] for j in i])
+                yield functools.partial(self._collated, indices)
+
+    def _collated(self, indices: Any) -> Any:
+        return self.collate_fn([self.dataset[j] for j in indices])
 
     def _made(self, jobs: Iterator[Callable[[], Any]]) -> Iterator[Any]:
         if self.num_workers <= 0:

@@ -263,7 +263,8 @@ def _inside(x: Tensor, n: int, padding_mode: str, align_corners: bool) -> Tensor
 
 def _at_places(flat: Tensor, places: list[Tensor], extents: Sequence[int]) -> Tensor:
     """Elements (batch, channels, places) at whole places (batch, places); 0 outside."""
-    index, valid = None, None
+    index: Any = None
+    valid: Any = None
     for p, n in zip(places, extents):
         ok = _C.logical_and(p >= 0, p <= n - 1)
         i = _C.cast(_clamp(p, 0, n - 1), _C.int64)

@@ -130,6 +130,7 @@ class _ConvTranspose(_Conv):
     def _output_padding(self, input: Tensor, output_size: Any) -> tuple[int, ...]:
         """What to add so that the output has the extents asked for."""
         n = self.dims
+        assert not isinstance(self.padding, str)  # transposed convolutions take numbers
         wanted = tuple(output_size)[-n:]
         extra = []
         for i in range(n):

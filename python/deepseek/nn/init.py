@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import _C
 from .._C import Tensor
 from .._random import Generator, draw
 
+T = TypeVar("T", bound=Tensor)
 
-def _write(tensor: Tensor, value: Tensor, op: str) -> Tensor:
+
+def _write(tensor: T, value: Tensor, op: str) -> T:
     on = _C.set_grad_enabled(False)
     try:
         _C.assign(tensor, _C.broadcast_to(value, tensor.shape), op)
@@ -19,15 +21,15 @@ def _write(tensor: Tensor, value: Tensor, op: str) -> Tensor:
     return tensor
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
+def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> T:
     return _write(tensor, draw("uniform", tensor.shape, tensor.dtype, tensor.device, generator) * (b - a) + a, "uniform_")
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> T:
     return _write(tensor, draw("normal", tensor.shape, tensor.dtype, tensor.device, generator) * std + mean, "normal_")
 
 
-def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None) -> Tensor:
+def trunc_normal_(tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None) -> T:
     """Normal numbers of which those outside of [a, b] are drawn again, by the inverse of the distribution function."""
     import numpy as np
 
@@ -52,19 +54,19 @@ def _inverse_normal(u: Any) -> Any:
     return x
 
 
-def constant_(tensor: Tensor, val: float) -> Tensor:
+def constant_(tensor: T, val: float) -> T:
     return _write(tensor, _C.full(tensor.shape, float(val), tensor.dtype, tensor.device), "constant_")
 
 
-def ones_(tensor: Tensor) -> Tensor:
+def ones_(tensor: T) -> T:
     return constant_(tensor, 1.0)
 
 
-def zeros_(tensor: Tensor) -> Tensor:
+def zeros_(tensor: T) -> T:
     return constant_(tensor, 0.0)
 
 
-def eye_(tensor: Tensor) -> Tensor:
+def eye_(tensor: T) -> T:
     from .._creation import eye
 
     if tensor.ndim != 2:
@@ -72,7 +74,7 @@ def eye_(tensor: Tensor) -> Tensor:
     return _write(tensor, eye(*tensor.shape, dtype=tensor.dtype), "eye_")
 
 
-def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+def dirac_(tensor: T, groups: int = 1) -> T:
     """Convolutions that leave as many channels as they can as they are."""
     import numpy as np
 
@@ -111,13 +113,13 @@ def calculate_gain(nonlinearity: str, param: Any = None) -> float:
     raise _C.Error(f"[calculate_gain] nonlinearity {nonlinearity!r} is not known")
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+def xavier_uniform_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     bound = gain * math.sqrt(6.0 / (fan_in + fan_out))
     return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+def xavier_normal_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / (fan_in + fan_out)), generator)
 
@@ -129,16 +131,16 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(fan) if fan else 0.0
 
 
-def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None) -> Tensor:
+def kaiming_uniform_(tensor: T, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None) -> T:
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
 
 
-def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None) -> Tensor:
+def kaiming_normal_(tensor: T, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None) -> T:
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+def orthogonal_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
     import numpy as np
 
     if tensor.ndim < 2:
@@ -152,7 +154,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     return _write(tensor, _C.cast(_C.from_array(np.ascontiguousarray(q)), tensor.dtype), "orthogonal_")
 
 
-def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> T:
     """Normal numbers, of which in each column a share `sparsity` is zero."""
     import numpy as np
 

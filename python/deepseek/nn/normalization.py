@@ -42,7 +42,7 @@ class _Norm(Module):
 
     def reset_parameters(self) -> None:
         self.reset_running_stats()
-        if self.affine:
+        if self.weight is not None and self.bias is not None:
             init.ones_(self.weight)
             init.zeros_(self.bias)
 
@@ -115,7 +115,7 @@ class _InstanceNorm(_Norm):
         if x.ndim != self.ranks[1]:
             raise _C.Error(f"[{type(self).__name__}] a tensor of rank {self.ranks[0]} or {self.ranks[1]} is needed, got {input.shape}")
         own = self.training or not self.track_running_stats
-        y = F.instance_norm(x, self.running_mean, self.running_var, self.weight, self.bias, own, self.momentum, self.eps)
+        y = F.instance_norm(x, self.running_mean, self.running_var, self.weight, self.bias, own, self.momentum or 0.0, self.eps)
         return _C.squeeze(y, 0) if single else y
 
 
@@ -203,7 +203,7 @@ class GroupNorm(Module):
             self.register_parameter(name, init.constant_(new_parameter(num_channels, dtype=dtype, device=device), value) if affine else None)
 
     def reset_parameters(self) -> None:
-        if self.affine:
+        if self.weight is not None and self.bias is not None:
             init.ones_(self.weight)
             init.zeros_(self.bias)
 

@@ -43,6 +43,12 @@ _STEPS = {"RNN_TANH": _plain(_C.tanh), "RNN_RELU": _plain(_C.relu), "LSTM": _lst
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
 
+def _uniform(module: Module, hidden_size: int) -> None:
+    bound = 1 / math.sqrt(hidden_size) if hidden_size else 0.0
+    for weight in module.parameters():
+        init.uniform_(weight, -bound, bound)
+
+
 class RNNBase(Module):
     """Layers of cells over time: (length, batch, input) -> (length, batch, directions * output), and the last states."""
 
@@ -75,9 +81,7 @@ class RNNBase(Module):
         return [f"_l{layer}", f"_l{layer}_reverse"] if self.bidirectional else [f"_l{layer}"]
 
     def reset_parameters(self) -> None:
-        bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size else 0.0
-        for weight in self.parameters():
-            init.uniform_(weight, -bound, bound)
+        _uniform(self, self.hidden_size)
 
     def flatten_parameters(self) -> None:
         """Nothing to do: weights need not lie one after the other."""
@@ -108,7 +112,7 @@ class RNNBase(Module):
         return _C.concat(outputs, 0), state
 
     def _layers(self, x: Tensor, state: list[tuple[Tensor, ...]], alive: list[Tensor] | None) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
-        last = []
+        last: list[tuple[Tensor, ...]] = []
         for layer in range(self.num_layers):
             outputs = []
             for k, suffix in enumerate(self._suffixes(layer)):
@@ -215,7 +219,8 @@ class _Cell(Module):
             self.register_parameter(name, new_parameter(gates, dtype=dtype, device=device) if bias else None)
         self.reset_parameters()
 
-    reset_parameters = RNNBase.reset_parameters
+    def reset_parameters(self) -> None:
+        _uniform(self, self.hidden_size)
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         single = input.ndim == 1

@@ -89,7 +89,7 @@ class Node:
 
     def definition(self, inputs: list[Any]) -> Any:
         try:
-            schema = onnx.defs.get_schema(self.proto.op_type, self.version, self.domain)
+            schema: Any = onnx.defs.get_schema(self.proto.op_type, self.version, self.domain)
         except onnx.defs.SchemaError:
             return None
         text = None

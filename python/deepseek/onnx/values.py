@@ -3,7 +3,7 @@ types that the engine has no tensor of (strings, 8-bit floats, 4- and 2-bit inte
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -84,6 +84,10 @@ def host(value: Any) -> Any:
     return _C.numpy(value.detach(), True) if isinstance(value, Tensor) else np.asarray(value)
 
 
+@overload
+def ints(value: None) -> None: ...
+@overload
+def ints(value: Any) -> list[int]: ...
 def ints(value: Any) -> list[int] | None:
     """The integers of a shape, axes, ...: an attribute's list or an input's elements."""
     if value is None:

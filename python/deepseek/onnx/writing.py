@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -119,13 +120,17 @@ def writes(*names: str) -> Callable[[Any], Any]:
     return register
 
 
+def _same_inputs(op: str, w: Writer, s: Step) -> Any:
+    return w.node(op, *s.inputs)
+
+
 for _name, _op in {
     "neg": "Neg", "abs": "Abs", "sign": "Sign", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sin": "Sin", "cos": "Cos", "tanh": "Tanh",
     "sigmoid": "Sigmoid", "relu": "Relu", "erf": "Erf", "logical_not": "Not", "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div",
     "pow": "Pow", "maximum": "Max", "minimum": "Min", "less": "Less", "less_equal": "LessOrEqual", "equal": "Equal",
     "logical_and": "And", "logical_or": "Or", "where": "Where", "matmul": "MatMul", "contiguous": "Identity",
 }.items():  # fmt: skip
-    WRITERS[_name] = lambda w, s, _op=_op: w.node(_op, *s.inputs)
+    WRITERS[_name] = functools.partial(_same_inputs, _op)
 
 
 @writes("floor", "ceil", "round")

@@ -9,7 +9,7 @@ from .matrix import Adafactor, Muon
 from .optimizer import Optimizer
 from .sgd import SGD, Adadelta, Adagrad, Lion, RMSprop
 
-swa_utils.SWALR = lr_scheduler.SWALR  # type: ignore[attr-defined]  where PyTorch has it
+setattr(swa_utils, "SWALR", lr_scheduler.SWALR)  # where PyTorch has it  # noqa: B010
 
 __all__ = [
     "EMA", "LAMB", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "AdamW8bit", "Adamax", "AveragedModel", "Lion", "Muon", "NAdam",

@@ -85,7 +85,8 @@ class AveragedModel(Module):
 
     def update_parameters(self, model: Module) -> None:
         n = int(_C.item(self.n_averaged))
-        own, theirs = list(self.module.parameters()), list(model.parameters())
+        own: list[Tensor] = list(self.module.parameters())
+        theirs: list[Tensor] = list(model.parameters())
         if self.use_buffers:
             own += list(self.module.buffers())
             theirs += list(model.buffers())

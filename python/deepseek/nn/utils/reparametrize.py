@@ -30,7 +30,7 @@ class _WeightNorm:
         module.__dict__[self.name] = self.weight(module)
 
 
-def _replace_hook(module: Module, kind: type, name: str) -> Any:
+def _replace_hook(module: Module, kind: Any, name: str) -> Any:
     """Takes the hook of that kind and name away, and gives it."""
     hooks = module.__dict__.get("_forward_pre_hooks", {})
     for key, (hook, _) in list(hooks.items()):

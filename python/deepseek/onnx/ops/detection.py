@@ -91,7 +91,7 @@ def _bins(plane: Tensor, ys: Any, xs: Any, grid: tuple[int, int, int, int], heig
 def _greatest(flat: Tensor, y: Any, x: Any, inside: Any, grid: tuple[int, int, int, int], height: int, width: int) -> Tensor:
     """ONNX's maximum is of the four weighted pixels around each point, not of their sums."""
     oh, gh, ow, gw = grid
-    best = None
+    best: Any = None
     y0, x0 = np.floor(y), np.floor(x)
     for dy in (0, 1):
         for dx in (0, 1):

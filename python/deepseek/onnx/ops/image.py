@@ -204,7 +204,8 @@ def _axis_taps(at: Tensor, mode: str) -> list[tuple[Tensor, Tensor]]:
 
 
 def _read(planes: Tensor, picked: list[tuple[Tensor, Tensor]], sizes: list[int], padding: str, align: int) -> Tensor:
-    index = share = None
+    index: Any = None
+    share: Any = None
     for (place, weight), n in zip(picked, sizes):
         if padding == "reflection":
             place = _reflected(place, n, align)

@@ -131,7 +131,7 @@ def deform_conv(x: Tensor, weight: Tensor, offset: Tensor, bias: Any = None, mas
 def bilinear(planes: Tensor, y: Tensor, x: Tensor, height: int, width: int) -> Tensor:
     """planes (b, g, c, height * width) read at y, x (b, g, ...): zero outside. Gives (b, g, c, ...)."""
     y0, x0 = _C.floor(y), _C.floor(x)
-    out = None
+    out: Any = None
     for dy in (0, 1):
         for dx in (0, 1):
             yi, xi = y0 + float(dy), x0 + float(dx)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable
 
 import numpy as np
@@ -23,19 +24,19 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 
 def _activations(names: list[str], alphas: Any, betas: Any) -> list[Callable[[Tensor], Tensor]]:
     alphas, betas = list(alphas or []), list(betas or [])
-    out = []
+    out: list[Callable[[Tensor], Tensor]] = []
     for name in names:
         name = name.lower()
         if name not in _FUNCTIONS:
             raise _C.Error(f"[onnx] activation {name!r} is not known; known are {sorted(_FUNCTIONS)}")
-        options = {}
+        options: dict[str, float] = {}
         if name in _DEFAULTS:
             takes = _DEFAULTS[name] or {"alpha": 1.0, "beta": 1.0}
             if alphas and "alpha" in takes:
                 options["alpha"] = alphas.pop(0)
             if betas and "beta" in takes:
                 options["beta"] = betas.pop(0)
-        out.append(lambda x, f=_FUNCTIONS[name], o=options: f(x, **o))
+        out.append(functools.partial(_FUNCTIONS[name], **options))
     return out
 
 

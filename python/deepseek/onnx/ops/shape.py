@@ -183,7 +183,7 @@ def gather_elements(x: Any, index: Any, *, axis: int = 0) -> Any:
 
 def flat_index(x: Any, index: Tensor, lead: int) -> Tensor:
     """Rows of indices into `lead` dimensions, as indices into these dimensions flattened."""
-    out = None
+    out: Any = None
     index = _C.cast(index, _C.int64)
     for i in range(lead):
         part = _C.squeeze(_C.slice(index, index.ndim - 1, i, i + 1, 1), index.ndim - 1)
