@@ -138,6 +138,8 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
         raise Error(f"[multinomial] the number of categories cannot exceed 2^24, got {n}")
     if bool(TABLE["logical_not"](TABLE["isfinite"](input) & (input >= 0)).any()):
         raise Error("[multinomial] a weight is negative, infinite or NaN")
+    if bool((_sum(input, -1) <= 0).any()):
+        raise Error("[multinomial] the weights of a row are all 0")
     log = _C.log(input)
     if not replacement:
         noise = -_C.log(-_C.log(draw("uniform", input.shape, input.dtype, input.device, generator)))

@@ -234,3 +234,42 @@ def test_attention_in_blocks_is_the_composition(case: str, monkeypatch: pytest.M
         results.append([t.detach().numpy() for t in (out, q.grad, k.grad, v.grad)])
     for ours, want in zip(*results):
         np.testing.assert_allclose(ours, want, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (lambda x: F.hardtanh(x, 0.5, -0.5), "min_val 0.5"),
+        (lambda x: F.prelu(x, ds.ones(2, 2)), "a number or a vector"),
+        (lambda x: F.rrelu(x, 0.3, 0.1), "lower bound 0.3"),
+        (lambda x: F.softshrink(x, -0.5), "-0.5"),
+        (lambda x: F.triplet_margin_loss(x, x, x, margin=-1.0), "margin must be greater than 0"),
+        (lambda x: F.group_norm(ds.ones(1, 0, 2), 1), "channels"),
+        (lambda x: F.group_norm(ds.ones(1, 2, 0), 1), "extents greater than 0"),
+        (lambda x: F.max_pool1d(ds.ones(0, 10), 1), "channels are needed"),
+        (lambda x: F.max_unpool2d(ds.ones(1, 1, 2, 2), ds.zeros(1, 1, 2, 2, dtype=ds.int64), 2, stride=0), "strides must be positive"),
+        (lambda x: F.conv1d(ds.ones(1, 1, 4), ds.ones(1, 1, 2), ds.ones(1, dtype=ds.float64)), "two dtypes"),
+        (lambda x: ds.narrow(x, 0, ds.tensor(True), 1), "must be an integer"),
+        (lambda x: ds.multinomial(ds.tensor([0.5, -0.5]), 1), "negative"),
+        (lambda x: ds.multinomial(ds.zeros(3), 2), "all 0"),
+        (lambda x: ds.normal(x, -1.0), "std must not be negative"),
+        (lambda x: ds.signal.windows.exponential(5, center=1), "center"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(call, said):
+    with pytest.raises(ds.Error, match=said):
+        call(ds.ones(2, 3))
+
+
+def test_a_0d_tensor_has_no_dimension_to_roll():
+    with pytest.raises(IndexError, match="0-d"):
+        ds.roll(ds.tensor(1.0), 0, 0)
+
+
+def test_integers_become_floating_and_one_row_of_a_linear_gives_numbers():
+    n = ds.tensor([1, 2, 4])
+    np.testing.assert_allclose(ds.reciprocal(n).numpy(), [1, 0.5, 0.25])
+    np.testing.assert_allclose(F.tanhshrink(n).numpy(), n.numpy() - np.tanh(n.numpy()), rtol=1e-6)
+    np.testing.assert_allclose(F.poisson_nll_loss(n, n, reduction="none").numpy(), np.exp(n.numpy()) - n.numpy() ** 2, rtol=1e-6)
+    x, w = ds.randn(5, 3), ds.randn(3)
+    np.testing.assert_allclose(F.linear(x, w, ds.tensor(2.0)).numpy(), x.numpy() @ w.numpy() + 2, rtol=1e-5)
