@@ -49,11 +49,12 @@ from .amp import autocast  # noqa: E402
 
 if TYPE_CHECKING:
     from ._table import *  # noqa: F403
-    from . import data, distributed, job, parallel, utils
+    from . import autotune, data, distributed, job, parallel, utils
+    from .autotune import AutoTune
     from .serialization import load, save
     from .utils import Trainer, fit
 
-_LAZY = {"client": "", "data": "", "distributed": "", "job": "", "parallel": "", "DistributedStrategy": "parallel", "onnx": "", "utils": "", "load": "serialization", "save": "serialization", "Trainer": "utils", "fit": "utils"}
+_LAZY = {"AutoTune": "autotune", "autotune": "", "client": "", "data": "", "distributed": "", "job": "", "parallel": "", "DistributedStrategy": "parallel", "onnx": "", "utils": "", "load": "serialization", "save": "serialization", "Trainer": "utils", "fit": "utils"}
 
 
 def __getattr__(name):

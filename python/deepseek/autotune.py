@@ -1,0 +1,199 @@
+"""AutoTune: Bayesian optimisation of any objective, by ask and tell. See docs/autotune.md.
+
+    study = ds.AutoTune({"lr": {"log": [1e-5, 1e-1]}, "layers": {"int": [1, 6]}}, maximize="accuracy", seed=0)
+    for _ in range(50):
+        trial = study.ask()
+        study.tell(trial, train(**trial.params))
+    print(study.best.params)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Callable
+
+try:
+    from . import _autotune
+except ImportError as error:
+    raise ImportError("[autotune] this build of the package is without AutoTune: it was built where there was no Eigen or abseil") from error
+
+_NUMBERS = {"float": ("real", "linear"), "log": ("real", "log"), "logit": ("real", "logit"), "int": ("integer", "linear"),
+            "log_int": ("integer", "log")}  # fmt: skip
+_CHOICES = {"choice": "categorical", "ordinal": "ordinal"}
+Params = dict[str, Any]
+
+
+class Trial:
+    """One evaluation: `params` holds the values of its active parameters."""
+
+    def __init__(self, study: AutoTune, number: int, params: Params, source: str) -> None:
+        self._study, self.number, self.params, self.source = study, number, params, source
+
+    def report(self, step: int, value: float) -> None:
+        """A value on the way; steps rise."""
+        self._study._report(self.number, step, value)
+
+    def should_stop(self) -> bool:
+        """Whether the reports so far say that this trial is hopeless; then tell(trial, value, stopped=True)."""
+        return self._study._study.should_stop(self.number)
+
+    def __repr__(self) -> str:
+        return f"Trial({self.number}, {self.params})"
+
+
+class Best:
+    """A recommendation: the trial with the best posterior mean, that mean, and a 95 % interval of the noiseless value."""
+
+    def __init__(self, trial: int, params: Params, mean: float, low: float, high: float) -> None:
+        self.trial, self.params, self.mean, self.low, self.high = trial, params, mean, low, high
+
+    def __repr__(self) -> str:
+        return f"Best(trial={self.trial}, mean={self.mean:.6g} [{self.low:.6g}, {self.high:.6g}], params={self.params})"
+
+
+class AutoTune:
+    """A study of one or two objectives.
+
+    space: name -> {"float" | "log" | "logit" | "int" | "log_int": [low, high]} or {"choice" | "ordinal": [...]};
+      with "when": {parent: value or [values]} a parameter is active only for those values of its parent.
+    maximize, minimize: a name, or a list of names; two objectives in all at most.
+    constraints: functions of a dict of parameters; points for which one is false are never suggested.
+    Errors of the space are ValueError and name the parameter.
+    """
+
+    def __init__(self, space: Mapping[str, Mapping[str, Any]], *, maximize: str | Sequence[str] = (),
+                 minimize: str | Sequence[str] = (), seed: int = 0,
+                 constraints: Iterable[Callable[[Params], bool]] = (), **options: Any) -> None:  # fmt: skip
+        up, down = ([n] if isinstance(n, str) else list(n) for n in (maximize, minimize))
+        if not up and not down:
+            raise ValueError("[autotune] name what to maximize or minimize")
+        self.objectives = up + down
+        self._names = list(space)
+        self._choices: list[list | None] = []
+        self._whole = [any(k in spec for k in ("int", "log_int")) for spec in space.values()]
+        rows = [self._row(name, spec) for name, spec in space.items()]
+        rules = list(constraints)
+        allows = (lambda point: all(rule(self._params(point)) for rule in rules)) if rules else None
+        self._study = _autotune.Study.create(rows, allows, seed, [True] * len(up) + [False] * len(down), options)
+        self.log: list[dict[str, Any]] = []
+
+    def _row(self, name: str, spec: Mapping[str, Any]) -> tuple:
+        kinds = [k for k in spec if k != "when"]
+        if len(kinds) != 1 or kinds[0] not in {**_NUMBERS, **_CHOICES}:
+            raise ValueError(f"[autotune] {name}: one of {', '.join([*_NUMBERS, *_CHOICES])} is needed, got {dict(spec)}")
+        (kind,) = kinds
+        parent, when = next(iter(spec["when"].items())) if "when" in spec else ("", [])
+        labels = [str(v) for v in (when if isinstance(when, (list, tuple)) else [when])]
+        if kind in _CHOICES:
+            self._choices.append(list(spec[kind]))
+            return (name, _CHOICES[kind], "linear", 0.0, 1.0, [str(v) for v in spec[kind]], parent, labels)
+        self._choices.append(None)
+        if len(spec[kind]) != 2:
+            raise ValueError(f"[autotune] {name}: bounds are [low, high], got {spec[kind]}")
+        low, high = spec[kind]
+        return (name, *_NUMBERS[kind], float(low), float(high), [], parent, labels)
+
+    def _params(self, point: Sequence[float]) -> Params:
+        out = {}
+        for i, (name, c, choices) in enumerate(zip(self._names, point, self._choices)):
+            if c < 0:
+                continue
+            value = self._study.value(i, c) if choices is None else choices[int(c)]
+            out[name] = int(value) if self._whole[i] else value
+        return out
+
+    # Ask and tell.
+
+    def ask(self) -> Trial:
+        """The next trial: a function of the log so far, the seed and the trial's number."""
+        number = self._study.next_trial()
+        point, source = self._study.suggest(number)
+        self._asked(number, point, source)
+        return Trial(self, number, self._params(point), source)
+
+    def _asked(self, number: int, point: Sequence[float], source: str) -> None:
+        self._study.asked(number, list(point), source)
+        self.log.append({"event": "asked", "trial": number, "point": list(point), "source": source})
+
+    def tell(self, trial: Trial | int, value: None | float | Sequence[float] = None, *,
+             failed: str | None = None, stopped: bool = False) -> None:  # fmt: skip
+        """How a trial ended: with a value (one an objective), or failed="oom" | "nan" | "timeout" | "user_error" |
+        "infrastructure". A value that is not finite counts as "nan"."""
+        number = trial if isinstance(trial, int) else trial.number
+        if (value is None) == (failed is None):
+            raise ValueError(f"[autotune] trial {number}: give a value, or failed=CLASS")
+        values = [] if value is None else [float(v) for v in (value if isinstance(value, (list, tuple)) else [value])]
+        if values and not all(math.isfinite(v) for v in values):
+            failed = "nan"
+        if failed is not None:
+            self._study.failed(number, failed)
+            self.log.append({"event": "failed", "trial": number, "failure": failed})
+        else:
+            self._study.told(number, values, stopped)
+            self.log.append({"event": "told", "trial": number, "values": values, "stopped": stopped})
+
+    def enqueue(self, params: Params) -> Trial:
+        """A trial of the caller's own choice; it must name every active parameter."""
+        point = []
+        for i, name in enumerate(self._names):
+            choices = self._choices[i]
+            if name not in params:
+                point.append(-1.0)
+            elif choices is None:
+                point.append(self._study.coordinate(i, params[name]))
+            elif params[name] in choices:
+                point.append(float(choices.index(params[name])))
+            else:
+                raise ValueError(f"[autotune] {name}: {params[name]!r} is none of {choices}")
+        number = self._study.next_trial()
+        self._asked(number, point, "enqueued")
+        return Trial(self, number, self._params(point), "enqueued")
+
+    def optimize(self, objective: Callable[[Trial], Any], n_trials: int) -> Best:
+        """Runs objective(trial) n_trials times; what it returns is told. Exceptions pass through, told as "user_error"."""
+        for _ in range(n_trials):
+            trial = self.ask()
+            try:
+                value = objective(trial)
+            except Exception:
+                self.tell(trial, failed="user_error")
+                raise
+            self.tell(trial, value)
+        return self.best
+
+    # What is known.
+
+    @property
+    def trials(self) -> list[dict[str, Any]]:
+        return [{**t, "params": self._params(t["point"])} for t in self._study.trials()]
+
+    @property
+    def best(self) -> Best:
+        """By posterior mean: what to use."""
+        number, mean, low, high, _ = self._study.recommend()
+        return Best(number, self.trials[number]["params"], mean, low, high)
+
+    @property
+    def best_observed(self) -> dict[str, Any]:
+        """The trial whose reported value is the best, lucky or not."""
+        return self.trials[self._study.recommend()[4]]
+
+    def replay(self, log: Iterable[Mapping[str, Any]]) -> AutoTune:
+        """Applies the log of another study with the same arguments; this one then suggests what that one would."""
+        for e in log:
+            if e["event"] == "asked":
+                self._asked(e["trial"], e["point"], e["source"])
+            elif e["event"] == "told":
+                self.tell(e["trial"], e["values"], stopped=e["stopped"])
+            elif e["event"] == "failed":
+                self.tell(e["trial"], failed=e["failure"])
+            elif e["event"] == "reported":
+                self._report(e["trial"], e["step"], e["value"])
+            else:
+                raise ValueError(f"[autotune] the log has an event called {e['event']!r}")
+        return self
+
+    def _report(self, number: int, step: int, value: float) -> None:
+        self._study.reported(number, step, value)
+        self.log.append({"event": "reported", "trial": number, "step": step, "value": value})

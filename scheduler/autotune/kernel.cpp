@@ -1,0 +1,190 @@
+#include "scheduler/autotune/kernel.h"
+
+namespace ds::autotune {
+namespace {
+
+constexpr double kRoot5 = 2.23606797749979;
+
+// Squared distances of the columns of a and b, by these rows.
+ArrayXXd distances(const std::vector<int>& rows, const MatrixXd& a, const MatrixXd& b) {
+  const MatrixXd x = a(rows, Eigen::all), y = b(rows, Eigen::all);
+  MatrixXd out = -2 * (x.transpose() * y);
+  out.colwise() += x.colwise().squaredNorm().transpose();
+  out.rowwise() += y.colwise().squaredNorm();
+  return out.array().max(0);
+}
+
+struct Matern {  // of squared distances, and its derivative by them
+  ArrayXXd value, slope;
+  explicit Matern(const ArrayXXd& s) {
+    const ArrayXXd r = kRoot5 * s.sqrt(), e = (-r).exp();
+    slope = -5.0 / 6 * (1 + r) * e;
+    value = (1 + r + r * r / 3) * e;
+  }
+};
+
+// The two factors of a block and their slopes; those of absent parts are 1 and 0.
+struct Factors {
+  ArrayXXd number, number_slope, category;
+};
+
+Factors factors(const std::vector<int>& numbers, const std::vector<int>& categories, const MatrixXd& a,
+                const MatrixXd& b) {
+  Factors f;
+  if (numbers.empty()) {
+    f.number = ArrayXXd::Ones(a.cols(), b.cols());
+    f.number_slope = ArrayXXd::Zero(a.cols(), b.cols());
+  } else {
+    Matern m(distances(numbers, a, b));
+    f.number = std::move(m.value), f.number_slope = std::move(m.slope);
+  }
+  f.category = categories.empty() ? ArrayXXd::Ones(a.cols(), b.cols()) : ArrayXXd((-distances(categories, a, b)).exp());
+  return f;
+}
+
+}  // namespace
+
+Kernel::Kernel(const Space& space) : layout_(space), dims_(space.size()) {
+  const auto block = [&](const std::vector<int>& members) {
+    Block b;
+    b.members = members;
+    for (int r = 0; r < layout_.rows(); ++r)
+      if (std::find(members.begin(), members.end(), layout_.owner(r)) != members.end())
+        (r < layout_.numbers() ? b.numbers : b.categories).push_back(r);
+    const int first = members[0];
+    if (space.parent(first) >= 0) {
+      if (layout_.is_number(first))
+        b.active = layout_.row(first) + 1;
+      else
+        b.inactive = layout_.row(first) + space.levels(first);
+    }
+    return b;
+  };
+  std::vector<int> all(static_cast<size_t>(dims_));
+  for (int i = 0; i < dims_; ++i) all[static_cast<size_t>(i)] = i;
+  blocks_.push_back(block(all));
+  blocks_[0].active = blocks_[0].inactive = -1;
+  for (const std::vector<int>& group : layout_.groups()) blocks_.push_back(block(group));
+  has_numbers_ = !blocks_[0].numbers.empty();
+  has_categories_ = !blocks_[0].categories.empty();
+  int n = dims_ + 2;
+  if (has_numbers_ && has_categories_) sum_ = n++;
+  if (space.conditional()) branch_ = n++;
+  mean_ = VectorXd::Zero(n);
+  sd_ = VectorXd::Ones(n);
+  int numbers = 0;
+  for (int i = 0; i < dims_; ++i) numbers += layout_.is_number(i);
+  for (int i = 0; i < dims_; ++i) {
+    mean_[i] = layout_.is_number(i) ? std::sqrt(2.0) + std::log(std::sqrt(std::max(numbers, 1)))
+                                    : std::log(2.0 / std::max(dims_ - numbers, 1));
+    sd_[i] = layout_.is_number(i) ? std::sqrt(3.0) : 1.2;
+  }
+  mean_[noise()] = -4;
+  if (sum_ >= 0) mean_[sum_] = -1;
+  if (branch_ >= 0) mean_[branch_] = -1;
+}
+
+MatrixXd Kernel::scale(const VectorXd& theta, const MatrixXd& features) const {
+  VectorXd by(layout_.rows());
+  for (int r = 0; r < layout_.rows(); ++r) {
+    const double t = theta[layout_.owner(r)];
+    by[r] = r < layout_.numbers() ? std::exp(-t) : std::sqrt(std::exp(t) / 2);
+  }
+  return by.asDiagonal() * features;
+}
+
+ArrayXXd Kernel::presence(const Block& block, const MatrixXd& a, const MatrixXd& b) const {
+  const auto here = [&](const MatrixXd& m) -> VectorXd {
+    if (block.active >= 0) return (m.row(block.active).array() != 0).cast<double>();
+    if (block.inactive >= 0) return (m.row(block.inactive).array() == 0).cast<double>();
+    return VectorXd::Ones(m.cols());
+  };
+  return (here(a) * here(b).transpose()).array() / static_cast<double>(blocks_.size() - 1);
+}
+
+MatrixXd Kernel::cross(const VectorXd& theta, const MatrixXd& a, const MatrixXd& b) const {
+  const double product = std::exp(theta[dims_ + 1]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
+  const Factors f = factors(blocks_[0].numbers, blocks_[0].categories, a, b);
+  ArrayXXd out = product * f.number * f.category;
+  if (sum_ >= 0) out += sum * (f.number + f.category);
+  for (size_t g = 1; g < blocks_.size(); ++g) {
+    const Factors own = factors(blocks_[g].numbers, blocks_[g].categories, a, b);
+    out += std::exp(theta[branch_]) * presence(blocks_[g], a, b) * own.number * own.category;
+  }
+  return out;
+}
+
+double Kernel::variance(const VectorXd& theta, const Eigen::Ref<const VectorXd>& x) const {
+  double out = std::exp(theta[dims_ + 1]) + (sum_ < 0 ? 0 : std::exp(theta[sum_]));
+  const MatrixXd column = x;
+  for (size_t g = 1; g < blocks_.size(); ++g)
+    out += std::exp(theta[branch_]) * presence(blocks_[g], column, column)(0, 0);
+  return out;
+}
+
+// out[owner] += sign * sum_ij g_ij (a_ri - a_rj)^2 for symmetric g.
+void Kernel::spread(const std::vector<int>& rows, const MatrixXd& a, const MatrixXd& g, double sign,
+                    VectorXd& out) const {
+  const MatrixXd x = a(rows, Eigen::all);
+  const VectorXd sums = g.rowwise().sum(), whole = (x.array().square().matrix() * sums),
+                 mixed = ((x * g).array() * x.array()).rowwise().sum();
+  for (size_t k = 0; k < rows.size(); ++k) {
+    const auto i = static_cast<Eigen::Index>(k);
+    out[layout_.owner(rows[k])] += sign * 2 * (whole[i] - mixed[i]);
+  }
+}
+
+VectorXd Kernel::derivative(const VectorXd& theta, const MatrixXd& a, const MatrixXd& weights) const {
+  VectorXd out = VectorXd::Zero(size());
+  const auto w = weights.array();
+  const double product = std::exp(theta[dims_ + 1]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
+  const Block& whole = blocks_[0];
+  const Factors f = factors(whole.numbers, whole.categories, a, a);
+  if (has_numbers_) spread(whole.numbers, a, w * (product * f.category + sum) * f.number_slope, -2, out);
+  if (has_categories_) spread(whole.categories, a, w * (product * f.number + sum) * f.category, -1, out);
+  out[noise()] = std::exp(theta[noise()]) * weights.trace();
+  out[dims_ + 1] = product * (w * f.number * f.category).sum();
+  if (sum_ >= 0) out[sum_] = sum * (w * (f.number + f.category)).sum();
+  for (size_t g = 1; g < blocks_.size(); ++g) {
+    const Block& own = blocks_[g];
+    const Factors of = factors(own.numbers, own.categories, a, a);
+    const ArrayXXd base = std::exp(theta[branch_]) * presence(own, a, a) * w;
+    if (!own.numbers.empty()) spread(own.numbers, a, base * of.category * of.number_slope, -2, out);
+    if (!own.categories.empty()) spread(own.categories, a, base * of.number * of.category, -1, out);
+    out[branch_] += (base * of.number * of.category).sum();
+  }
+  return out;
+}
+
+// out.row(owner) += d/d(place) of sum_j v_j s_j with s_j the squared distance of x and column j by these rows. The rows
+// that say whether a parameter is active do not move.
+void Kernel::lean(const std::vector<int>& rows, const VectorXd& theta, const MatrixXd& a, const VectorXd& x,
+                  const MatrixXd& v, MatrixXd& out) const {
+  for (const int r : rows) {
+    const int i = layout_.owner(r);
+    if (r != layout_.row(i)) continue;
+    const VectorXd difference = x[r] - a.row(r).transpose().array();
+    out.row(i) += 2 * std::exp(-theta[i]) * (difference.transpose() * v);
+  }
+}
+
+MatrixXd Kernel::slope(const VectorXd& theta, const MatrixXd& a, const VectorXd& x, const MatrixXd& weights) const {
+  MatrixXd out = MatrixXd::Zero(dims_, weights.cols());
+  const double product = std::exp(theta[dims_ + 1]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
+  const auto times = [&](const ArrayXXd& by) -> MatrixXd { return weights.array().colwise() * by.col(0); };
+  const MatrixXd column = x;
+  if (has_numbers_) {
+    const Factors f = factors(blocks_[0].numbers, blocks_[0].categories, a, column);
+    lean(blocks_[0].numbers, theta, a, x, times((product * f.category + sum) * f.number_slope), out);
+  }
+  for (size_t g = 1; g < blocks_.size(); ++g) {
+    const Block& own = blocks_[g];
+    if (own.numbers.empty()) continue;
+    const Factors f = factors(own.numbers, own.categories, a, column);
+    lean(own.numbers, theta, a, x,
+         times(std::exp(theta[branch_]) * presence(own, a, column) * f.category * f.number_slope), out);
+  }
+  return out;
+}
+
+}  // namespace ds::autotune

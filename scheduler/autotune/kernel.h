@@ -1,0 +1,55 @@
+// The covariance of two points: Matern-5/2 over numbers, overlap over categories, their product, their sum, and one
+// more term for each branch of a conditional space.
+#pragma once
+#include "scheduler/autotune/features.h"
+
+namespace ds::autotune {
+
+using Eigen::ArrayXXd;
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+// theta: for each parameter log(length) or, of a category, log(weight); then log(noise variance), log(amplitude) of the
+// product, of the sum (with numbers and categories), of the branches (conditional spaces).
+class Kernel {
+ public:
+  explicit Kernel(const Space& space);
+
+  const Layout& layout() const { return layout_; }
+  int size() const { return static_cast<int>(mean_.size()); }  // of theta
+  int noise() const { return dims_; }
+
+  // Independent normal priors of theta: lengths LogN(sqrt 2 + log(sqrt d), sqrt 3) (Hvarfner, Hellsten, Nardi 2024).
+  const VectorXd& prior_mean() const { return mean_; }
+  const VectorXd& prior_sd() const { return sd_; }
+
+  // Features in units of the lengths: distances of its columns are what the covariance sees.
+  MatrixXd scale(const VectorXd& theta, const MatrixXd& features) const;
+  // Covariances of all columns of a with all of b, without noise.
+  MatrixXd cross(const VectorXd& theta, const MatrixXd& a, const MatrixXd& b) const;
+  double variance(const VectorXd& theta, const Eigen::Ref<const VectorXd>& x) const;  // of one column with itself
+  // sum_ij weights_ij dK_ij/dtheta for K = cross(theta, a, a), and symmetric weights. Of the noise: the trace.
+  VectorXd derivative(const VectorXd& theta, const MatrixXd& a, const MatrixXd& weights) const;
+  // d(weights' k)/d(place of each parameter on its scale) for k = cross(theta, a, x); 0 for categories. One column a
+  // column of weights.
+  MatrixXd slope(const VectorXd& theta, const MatrixXd& a, const VectorXd& x, const MatrixXd& weights) const;
+
+ private:
+  struct Block {  // rows of the features, and the kernel over them alone
+    std::vector<int> numbers, categories, members;
+    int active = -1;    // a row that is 0 where the block is not active; -1: it always is
+    int inactive = -1;  // or one that is 1 there
+  };
+  ArrayXXd presence(const Block& block, const MatrixXd& a, const MatrixXd& b) const;
+  void spread(const std::vector<int>& rows, const MatrixXd& a, const MatrixXd& g, double sign, VectorXd& out) const;
+  void lean(const std::vector<int>& rows, const VectorXd& theta, const MatrixXd& a, const VectorXd& x,
+            const MatrixXd& v, MatrixXd& out) const;
+
+  Layout layout_;
+  int dims_ = 0, sum_ = -1, branch_ = -1;
+  bool has_numbers_ = false, has_categories_ = false;
+  std::vector<Block> blocks_;  // [0] is the whole space; the rest are its branches
+  VectorXd mean_, sd_;
+};
+
+}  // namespace ds::autotune

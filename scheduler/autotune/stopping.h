@@ -1,0 +1,21 @@
+// Which running trials are hopeless by their reports.
+#pragma once
+#include "scheduler/autotune/study.h"
+
+namespace ds::autotune {
+
+// Where a curve of (step, value) will be at `last`: the value, and a deviation of the guess.
+struct Forecast {
+  double value, deviation;
+};
+Forecast extrapolate(const std::vector<std::pair<int64_t, double>>& curve, int64_t last);
+
+// Spearman's rank correlation, of at least two pairs; 0 where one side is constant.
+double rank_correlation(const std::vector<double>& a, const std::vector<double>& b);
+
+// Gentle first: stops the worst quarter at each rung (1, 2, 4, ... reports). Once twenty finished curves show that
+// ranks at the rung and at the end agree (correlation above 0.7), only the best third goes on, as in asynchronous
+// successive halving; and a trial stops whose curve ends below the best with a probability of 95 %.
+bool hopeless(const std::vector<Trial>& trials, const Trial& trial, bool maximize, int64_t least_steps);
+
+}  // namespace ds::autotune

@@ -1,0 +1,241 @@
+#include "scheduler/autotune/surrogate.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ds::autotune {
+namespace {
+
+constexpr double kLogRoot2Pi = 0.9189385332046727;
+constexpr double kSharpness = 0.5;  // of the weights: the trials' densities are not independent evidence
+
+double log_normal_cdf(double z) {
+  return z > -25 ? std::log(0.5 * std::erfc(-z / std::sqrt(2.0))) : -0.5 * z * z - kLogRoot2Pi - std::log(-z);
+}
+
+}  // namespace
+
+double log_improvement(double z) {
+  const double log_density = -0.5 * z * z - kLogRoot2Pi;
+  if (z > -1) return std::log(std::exp(log_density) + z * 0.5 * std::erfc(-z / std::sqrt(2.0)));
+  if (z < -1e3) return log_density - 2 * std::log(-z);
+  if (z < -25) return log_density + std::log(1 / (z * z) - 3 / (z * z * z * z));  // the tail's own expansion
+  return log_density + std::log1p(z * std::exp(log_normal_cdf(z) - log_density));
+}
+
+double log_improvement_slope(double z) {
+  return z < -25 ? -z - 2 / z : std::exp(log_normal_cdf(z) - log_improvement(z));
+}
+
+Surrogate::Surrogate(std::shared_ptr<const Space> space, SurrogateOptions options, uint64_t seed)
+    : space_(std::move(space)),
+      kernel_(std::make_shared<Kernel>(*space_)),
+      options_(std::move(options)),
+      seed_(seed),
+      features_(kernel_->layout().rows(), 0) {
+  for (int c = 0; c < options_.chains_per_warp; ++c) {
+    for (const Warp warp : options_.warps) {
+      Random random(seed_, chains_.size());
+      VectorXd theta = kernel_->prior_mean();
+      for (Eigen::Index i = 0; i < theta.size(); ++i) theta[i] += 0.3 * c * kernel_->prior_sd()[i] * random.normal();
+      chains_.push_back({.warp = warp, .gp = Gp(kernel_.get(), theta)});
+    }
+  }
+}
+
+void Surrogate::add(const Point& point, double value) {
+  const Eigen::Index n = features_.cols();
+  points_.push_back(point);
+  features_.conservativeResize(Eigen::NoChange, n + 1);
+  kernel_->layout().encode(*space_, point, features_.col(n));
+  y_.conservativeResize(n + 1);
+  y_[n] = value;
+  const auto place =
+      std::upper_bound(sorted_.begin(), sorted_.end(), value, [&](double v, int i) { return v < y_[i]; });
+  sorted_.insert(place, static_cast<int>(n));
+  std::vector<Warped> warped;
+  for (int w = 0; w < kWarps; ++w) warped.push_back(warp(static_cast<Warp>(w), y_));
+  const auto count = static_cast<int>(chains_.size());
+  const int moving = size() <= options_.few ? count : options_.chains_per_update;
+  for (int c = 0; c < count; ++c) {
+    Chain& chain = chains_[static_cast<size_t>(c)];
+    const Warped& own = warped[static_cast<size_t>(chain.warp)];
+    const bool moves = ((c - size() * moving) % count + count) % count < moving && size() > 2;
+    if (moves || n == 0) {
+      chain.gp.fit(features_, own.values);
+      if (moves) move(chain);
+      judge(chain, own);
+    } else {
+      chain.gp.append(features_.col(n), own.values[n]);
+      chain.gp.set_values(own.values);
+    }
+    chain.best = chain.gp.fitted().maxCoeff();
+    chain.warped = own.values;
+  }
+  weigh();
+}
+
+// Hamiltonian Monte Carlo in units of the priors' deviations (Neal 2011), its step adapted.
+void Surrogate::move(Chain& chain) {
+  Random random(seed_ ^ 0x9d2c5680, static_cast<uint64_t>(&chain - chains_.data()) * 1000003 + chain.moves++);
+  const VectorXd& unit = kernel_->prior_sd();
+  VectorXd gradient, momentum(unit.size());
+  for (Eigen::Index i = 0; i < unit.size(); ++i) momentum[i] = random.normal();
+  Gp next = chain.gp;
+  const double before = chain.gp.log_posterior(&gradient) - 0.5 * momentum.squaredNorm();
+  const VectorXd y = chain.gp.values();
+  VectorXd theta = chain.gp.theta();
+  double after = before;
+  for (int k = 0; k < options_.leapfrogs; ++k) {
+    momentum += 0.5 * chain.step * gradient.cwiseProduct(unit);
+    theta += chain.step * momentum.cwiseProduct(unit);
+    if (!((theta - kernel_->prior_mean()).cwiseQuotient(unit).cwiseAbs().maxCoeff() < 8)) {
+      after = -1e300;
+      break;
+    }
+    next = Gp(kernel_.get(), theta);
+    next.fit(features_, y);
+    after = next.log_posterior(&gradient);
+    momentum += 0.5 * chain.step * gradient.cwiseProduct(unit);
+  }
+  after -= 0.5 * momentum.squaredNorm();
+  const double accept = std::isfinite(after) ? std::min(1.0, std::exp(after - before)) : 0;
+  if (random.uniform() < accept) chain.gp = std::move(next);
+  chain.step = std::clamp(chain.step * std::exp(0.3 * (accept - 0.75)), 1e-3, 0.6);
+}
+
+// The mean log density of the better half, each value as the others predict it, in units of the original.
+void Surrogate::judge(Chain& chain, const Warped& warped) {
+  const Prediction out = chain.gp.leave_one_out();
+  double sum = 0;
+  int count = 0;
+  for (Eigen::Index i = 0; i < y_.size(); ++i) {
+    if (!warped.better[static_cast<size_t>(i)]) continue;
+    const double off = warped.values[i] - out.mean[i];
+    sum += warped.log_slope[i] - 0.5 * (off * off / out.variance[i] + std::log(out.variance[i])) - kLogRoot2Pi;
+    ++count;
+  }
+  chain.score = sum / std::max(count, 1);
+}
+
+void Surrogate::weigh() {
+  double best = -1e300, total = 0;
+  for (const Chain& c : chains_) best = std::max(best, c.score);
+  for (Chain& c : chains_) total += c.weight = std::exp(kSharpness * 0.5 * size() * (c.score - best));
+  for (Chain& c : chains_) c.weight /= total;
+}
+
+Surrogate Surrogate::with_pending(const std::vector<Point>& pending, Random& random) const {
+  Surrogate out = *this;
+  for (const Point& point : pending) {
+    const VectorXd x = encode(point);
+    for (Chain& c : out.chains_) {
+      const Prediction p = c.gp.predict(x);
+      c.gp.append(x, p.mean[0] + std::sqrt(p.variance[0]) * random.normal());
+    }
+  }
+  return out;
+}
+
+VectorXd Surrogate::encode(const Point& point) const {
+  VectorXd out(kernel_->layout().rows());
+  kernel_->layout().encode(*space_, point, out);
+  return out;
+}
+
+VectorXd Surrogate::log_ei(const MatrixXd& features) const {
+  Eigen::ArrayXd sum = Eigen::ArrayXd::Zero(features.cols());
+  Eigen::ArrayXd top = Eigen::ArrayXd::Constant(features.cols(), -1e300);
+  for (const Chain& c : chains_) {
+    if (c.weight < 0.02) continue;
+    const Prediction p = c.gp.predict(features);
+    for (Eigen::Index j = 0; j < features.cols(); ++j) {
+      const double sd = std::sqrt(p.variance[j]);
+      const double v = std::log(c.weight * sd) + log_improvement((p.mean[j] - c.best) / sd);
+      if (v > top[j])
+        sum[j] = sum[j] * std::exp(top[j] - v) + 1, top[j] = v;
+      else
+        sum[j] += std::exp(v - top[j]);
+    }
+  }
+  return top + sum.log();
+}
+
+double Surrogate::log_ei(const VectorXd& features, VectorXd* slope) const {
+  std::vector<double> values;
+  std::vector<VectorXd> slopes;
+  VectorXd mean_slope, variance_slope;
+  for (const Chain& c : chains_) {
+    if (c.weight < 0.02) continue;
+    double mean, variance;
+    c.gp.predict(features, &mean, &variance, &mean_slope, &variance_slope);
+    const double sd = std::sqrt(variance), z = (mean - c.best) / sd, by_z = log_improvement_slope(z);
+    values.push_back(std::log(c.weight * sd) + log_improvement(z));
+    slopes.push_back(by_z / sd * mean_slope + (1 - by_z * z) / (2 * variance) * variance_slope);
+  }
+  const double top = *std::max_element(values.begin(), values.end());
+  double sum = 0;
+  slope->setZero(space_->size());
+  for (size_t k = 0; k < values.size(); ++k) {
+    const double share = std::exp(values[k] - top);
+    sum += share;
+    *slope += share * slopes[k];
+  }
+  *slope /= sum;
+  return top + std::log(sum);
+}
+
+// Between the trials by a straight line, beyond them by the mean rate.
+double Surrogate::unwarp(const Chain& chain, double value) const {
+  const auto z = [&](size_t k) { return chain.warped[sorted_[k]]; };
+  const auto y = [&](size_t k) { return y_[sorted_[k]]; };
+  const size_t n = sorted_.size();
+  const double rate = std::max(z(n - 1) - z(0), 1e-12), whole = (y(n - 1) - y(0)) / rate;
+  if (value <= z(0)) return y(0) + (value - z(0)) * whole;
+  if (value >= z(n - 1)) return y(n - 1) + (value - z(n - 1)) * whole;
+  size_t low = 0, high = n - 1;
+  while (high - low > 1) {
+    const size_t mid = (low + high) / 2;
+    (z(mid) <= value ? low : high) = mid;
+  }
+  const double gap = z(high) - z(low);
+  return gap > 0 ? y(low) + (value - z(low)) / gap * (y(high) - y(low)) : y(high);
+}
+
+VectorXd Surrogate::means() const {
+  VectorXd out = VectorXd::Zero(size());
+  for (const Chain& c : chains_) {
+    const VectorXd fitted = c.gp.fitted();
+    for (int i = 0; i < size(); ++i) out[i] += c.weight * unwarp(c, fitted[i]);
+  }
+  return out;
+}
+
+Prediction Surrogate::predict(const MatrixXd& features) const {
+  Prediction out{VectorXd::Zero(features.cols()), VectorXd::Zero(features.cols())};
+  for (const Chain& c : chains_) {
+    const Prediction p = c.gp.predict(features);
+    for (Eigen::Index j = 0; j < features.cols(); ++j) {
+      const double sd = std::sqrt(p.variance[j]), mean = unwarp(c, p.mean[j]);
+      const double off = (unwarp(c, p.mean[j] + sd) - unwarp(c, p.mean[j] - sd)) / 2;
+      out.mean[j] += c.weight * mean;
+      out.variance[j] += c.weight * (off * off + mean * mean);
+    }
+  }
+  out.variance = (out.variance.array() - out.mean.array().square()).max(0);
+  return out;
+}
+
+double Surrogate::noise_share() const {
+  double out = 0;
+  for (const Chain& c : chains_) out += c.weight * std::min(1.0, c.gp.noise());
+  return out;
+}
+
+std::vector<double> Surrogate::weights() const {
+  std::vector<double> out;
+  for (const Chain& c : chains_) out.push_back(c.weight);
+  return out;
+}
+
+}  // namespace ds::autotune

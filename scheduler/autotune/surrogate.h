@@ -1,0 +1,78 @@
+// What the trials so far say about the objective: Gaussian processes with sampled hyper-parameters, over several output
+// transforms, weighted by how well each predicts the better half of the trials.
+#pragma once
+#include <memory>
+
+#include "scheduler/autotune/gp.h"
+#include "scheduler/autotune/warp.h"
+
+namespace ds::autotune {
+
+// log of E[max(f - best, 0)] for a standard score z = (mean - best) / deviation, in units of the deviation; and its
+// derivative. Stable for any z (as LogEI of Ament et al. 2023).
+double log_improvement(double z);
+double log_improvement_slope(double z);
+
+struct SurrogateOptions {
+  int chains_per_warp = 2;
+  std::vector<Warp> warps = {Warp::standard, Warp::half_rank, Warp::power};
+  int leapfrogs = 5;
+  int chains_per_update = 2;  // beyond `few` trials; all of them before
+  int few = 24;
+};
+
+class Surrogate {
+ public:
+  Surrogate(std::shared_ptr<const Space> space, SurrogateOptions options, uint64_t seed);
+
+  // One more trial; values: more is better. Moves some chains by a step of Hamiltonian Monte Carlo: a function of the
+  // seed and the order of the trials alone.
+  void add(const Point& point, double value);
+  int size() const { return static_cast<int>(points_.size()); }
+  const std::vector<Point>& points() const { return points_; }
+  const VectorXd& observed() const { return y_; }
+
+  // A copy that takes these unfinished points for known, each chain at a draw of its own prediction.
+  Surrogate with_pending(const std::vector<Point>& pending, Random& random) const;
+
+  // log of the expected improvement over the best posterior mean, averaged over the chains; one entry a point.
+  VectorXd log_ei(const MatrixXd& features) const;
+  double log_ei(const VectorXd& features, VectorXd* slope) const;  // slope: by parameter, of its place on its scale
+
+  // In units of the objective itself, without noise, averaged over the chains: of the trials' own points, and of
+  // others.
+  VectorXd means() const;
+  Prediction predict(const MatrixXd& features) const;
+  // The noise's share of the modelled variance, in [0, 1].
+  double noise_share() const;
+  std::vector<double> weights() const;  // of the chains; they sum to 1
+
+  const Kernel& kernel() const { return *kernel_; }
+  const Space& space() const { return *space_; }
+  VectorXd encode(const Point& point) const;
+
+ private:
+  struct Chain {
+    Warp warp;
+    Gp gp;
+    double step = 0.2, score = 0, best = 0, weight = 0;
+    uint64_t moves = 0;
+    VectorXd warped = {};  // the trials' values, before any pending ones
+  };
+  void move(Chain& chain);
+  void judge(Chain& chain, const Warped& warped);
+  void weigh();
+  double unwarp(const Chain& chain, double value) const;
+
+  std::shared_ptr<const Space> space_;
+  std::shared_ptr<const Kernel> kernel_;  // of all copies: the chains point to it
+  SurrogateOptions options_;
+  uint64_t seed_;
+  std::vector<Point> points_;
+  MatrixXd features_;
+  VectorXd y_;
+  std::vector<int> sorted_;  // the trials by value
+  std::vector<Chain> chains_;
+};
+
+}  // namespace ds::autotune

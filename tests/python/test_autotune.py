@@ -1,0 +1,81 @@
+"""ds.AutoTune: ask and tell, conditional spaces, failures, and the log."""
+
+import pytest
+
+import deepseek as ds
+
+SPACE = {
+    "lr": {"log": [1e-5, 1e-1]},
+    "layers": {"int": [1, 4]},
+    "kind": {"choice": ["adam", "sgd"]},
+    "momentum": {"float": [0.0, 0.99], "when": {"kind": "sgd"}},
+}
+
+
+def loss(p):
+    return abs(p["layers"] - 3) + (abs(p["momentum"] - 0.9) if p["kind"] == "sgd" else 0.5)
+
+
+def test_ask_and_tell_finds_the_branch():
+    study = ds.AutoTune(SPACE, minimize="loss", seed=1)
+    best = study.optimize(lambda trial: loss(trial.params), n_trials=40)
+    assert best.params["kind"] == "sgd" and best.params["layers"] == 3
+    assert loss(best.params) < 0.1
+    assert best.low <= best.mean <= best.high
+    assert study.best_observed["values"][0] == min(t["values"][0] for t in study.trials)
+    for trial in study.trials:
+        assert ("momentum" in trial["params"]) == (trial["params"]["kind"] == "sgd")
+        assert isinstance(trial["params"]["layers"], int)
+
+
+def test_a_replayed_log_suggests_the_same():
+    study = ds.AutoTune(SPACE, minimize="loss", seed=4)
+    for k in range(15):
+        trial = study.ask()
+        trial.report(1, 2.0)
+        study.tell(trial, failed="oom") if k % 6 == 5 else study.tell(trial, loss(trial.params))
+    again = ds.AutoTune(SPACE, minimize="loss", seed=4).replay(study.log)
+    assert again.log == study.log
+    assert again.ask().params == study.ask().params
+
+
+def test_what_fails_is_told_by_class_and_not_tried_again():
+    study = ds.AutoTune({"a": {"int": [0, 3]}}, maximize="f")
+    seen = []
+    for _ in range(4):
+        trial = study.ask()
+        seen.append(trial.params["a"])
+        study.tell(trial, float("nan"))
+    assert sorted(seen) == [0, 1, 2, 3]
+    assert {t["failure"] for t in study.trials} == {"nan"}
+    with pytest.raises(ValueError, match="leave nothing to suggest"):
+        study.ask()
+    with pytest.raises(ValueError, match='"disk" is none of oom'):
+        study.tell(study.enqueue({"a": 1}), failed="disk")
+
+
+def test_constraints_hold():
+    study = ds.AutoTune({"a": {"int": [1, 9]}, "b": {"int": [1, 9]}}, maximize="f", constraints=[lambda p: p["a"] * p["b"] <= 12])
+    best = study.optimize(lambda t: t.params["a"] + t.params["b"], n_trials=25)
+    assert all(t["params"]["a"] * t["params"]["b"] <= 12 for t in study.trials)
+    assert best.params["a"] + best.params["b"] == 10
+
+
+@pytest.mark.parametrize(
+    "space, message",
+    [
+        ({"a": {"float": [1, 0]}}, r"\[autotune\] a: bounds must be finite and low < high, got \[1, 0\]"),
+        ({"a": {"flaot": [0, 1]}}, r"\[autotune\] a: one of float"),
+        ({"a": {"float": [0, 1], "when": {"b": 1}}}, r'the parent "b" is no parameter'),
+    ],
+)
+def test_bad_spaces_name_the_parameter(space, message):
+    with pytest.raises(ValueError, match=message):
+        ds.AutoTune(space, maximize="f")
+
+
+def test_an_exception_is_told_and_passes_through():
+    study = ds.AutoTune({"a": {"float": [0, 1]}}, maximize="f")
+    with pytest.raises(ZeroDivisionError):
+        study.optimize(lambda trial: 1 / 0, n_trials=3)
+    assert study.trials[0]["failure"] == "user_error"
