@@ -17,6 +17,7 @@
 #include "worker/cores.h"
 #include "worker/executor_service.h"
 #include "worker/logging.h"
+#include "worker/memory.h"
 #include "worker/metrics.h"
 
 namespace {
@@ -156,6 +157,7 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread: one reads them all
   signal(SIGPIPE, SIG_IGN);
+  spare_from_oom();
   Flags flags;
   CLI::App app("Lends this machine's slots to a DeepSeek cluster", "ds-worker");
   describe(app, flags);

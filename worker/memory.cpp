@@ -11,7 +11,7 @@
 namespace ds::worker {
 namespace {
 
-constexpr int kLikelier = 900;  // of -1000 (never) to 1000 (first)
+constexpr int kLikelier = 900, kNever = -1000;  // of -1000 (never) to 1000 (first)
 
 // The number behind `key` in a file of lines "key number"; -1 if there is none.
 int64_t count_in(const std::string& path, const std::string& key) {
@@ -46,6 +46,8 @@ std::vector<std::string> candidates(const std::string& root) {
 }  // namespace
 
 void prefer_for_oom(pid_t pid) { std::ofstream(absl::StrCat("/proc/", pid, "/oom_score_adj")) << kLikelier; }
+
+void spare_from_oom() { std::ofstream("/proc/self/oom_score_adj") << kNever; }
 
 int64_t oom_kills(const std::string& root) {
   for (const std::string& file : candidates(root)) {
