@@ -27,6 +27,9 @@ svg { display: block } polyline { fill: none; stroke: var(--blue); stroke-width:
 .state::before { content: "●"; margin-right: .4em; color: var(--faint) }
 .RUNNING::before, .STARTING::before, .ADMITTED::before { color: var(--blue) } .SUCCEEDED::before, .READY::before { color: var(--green) }
 .FAILED::before, .LOST::before { color: var(--red) } .RECOVERING::before, .DRAINING::before, .PAUSED::before { color: var(--amber) }
+@media (max-width: 80rem) { td, th { padding-right: .8rem } td.reason { min-width: 8rem } }
+@media (max-width: 50rem) { thead { display: none } tr { display: flex; flex-wrap: wrap; gap: 0 1rem; border-bottom: 1px solid var(--line) }
+  td { border: 0; padding: .2rem 0 } td:empty { display: none } td.reason { flex-basis: 100% } td[data-name]::before { content: attr(data-name) " "; color: var(--faint) } }
 </style></head><body>
 <header><h1>DeepSeek</h1><span id="summary"></span><span id="pulse"></span></header>
 <h2>Jobs</h2><div class="wide"><table><thead><tr><th>Job<th>State<th>Step<th>Loss, log scale<th class="n">Loss<th class="n">Test accuracy<th class="n">Samples/s<th class="n">Restarts<th class="n">Age<th>Reason</tr></thead>
@@ -41,6 +44,8 @@ const number = (v, digits) => v === undefined || Number(v) === 0 ? '' : Number(v
 const whole = v => Math.round(Number(v)).toLocaleString('en');
 const span = s => s < 60 ? `${Math.max(0, Math.round(s))} s` : s < 3600 ? `${Math.floor(s / 60)} min` : s < 86400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
 const since = us => Number(us) > 0 ? span(Date.now() / 1000 - Number(us) / 1e6) : '';
+// The cells of a row with their columns' heads, for screens too narrow to show those.
+const named = (row, heads) => { heads.forEach((head, i) => { if (head) row.cells[i].dataset.name = head; }); return row; };
 const nothing = (columns, words) => { const row = document.createElement('tr'), cell = text('td', words, 'faint'); cell.colSpan = columns; row.append(cell); return row; };
 
 function draw(records) {
@@ -83,7 +88,7 @@ async function job_row(job) {
   row.append(text('td', job.id), text('td', job.state, `state ${job.state}`), steps(p), line, text('td', number(m.loss, 4), 'n'),
     text('td', number(m.test_accuracy, 4), 'n'), text('td', Number(m.samples_per_second) > 0 ? whole(m.samples_per_second) : '', 'n'),
     text('td', job.restarts || '', 'n'), text('td', since(job.created_at_us), 'n'), why);
-  return row;
+  return named(row, ['', '', '', '', 'loss', 'test accuracy', 'samples/s', 'restarts', 'age']);
 }
 
 function worker_row(w, jobs) {
@@ -93,7 +98,7 @@ function worker_row(w, jobs) {
   const heard = Number(w.lost_since_us) > 0 ? `lost ${since(w.lost_since_us)}` : since(w.last_heartbeat_us);
   row.append(text('td', w.name), text('td', state, `state ${state}`), text('td', `${w.free_slots} of ${w.slots}`, 'n'),
     text('td', heard && `${heard} ago`, 'n'), text('td', labels, 'faint'), text('td', runs.join(', '), 'reason'));
-  return row;
+  return named(row, ['', '', 'free', 'heard', '', 'runs']);
 }
 
 async function refresh() {
