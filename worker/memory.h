@@ -12,8 +12,8 @@ namespace ds::worker {
 // this of its own; where it cannot be written nothing changes.
 void prefer_for_oom(pid_t pid);
 
-// Takes this process off the killer's list, where the kernel permits it (CAP_SYS_RESOURCE): while a killed rank's memory
-// is on its way back, the next to want some would be a reason to kill the worker. Children inherit it.
+// Takes this process off the killer's list, where the kernel permits it (CAP_SYS_RESOURCE): while a killed rank's
+// memory is on its way back, the next to want some would be a reason to kill the worker. Children inherit it.
 void spare_from_oom();
 
 // Processes of our own control group that were killed for want of memory, so far (cgroup v2 or v1; where neither can be

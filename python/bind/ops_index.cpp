@@ -90,21 +90,62 @@ void bind_order(nb::module_& m) {
 }
 
 void bind_math(nb::module_& m) {
-#define BIND(name) m.def(#name, [](const Tensor& x) { return ds::name(x); });
-  BIND(log1p)
-  BIND(expm1)
-  BIND(exp2)
-  BIND(log2) BIND(log10) BIND(tan) BIND(asin) BIND(acos) BIND(atan) BIND(sinh) BIND(cosh) BIND(asinh) BIND(acosh)
-      BIND(atanh) BIND(erfc) BIND(erfinv) BIND(lgamma) BIND(digamma) BIND(i0) BIND(i0e) BIND(i1) BIND(i1e) BIND(sinc)
-          BIND(reciprocal) BIND(trunc) BIND(isnan) BIND(isinf) BIND(isfinite) BIND(signbit) BIND(bitwise_not) BIND(real)
-              BIND(imag) BIND(conj) BIND(angle)
+#define BIND(name) m.def(#name, [](const Tensor& x) { return ds::name(x); })
+  BIND(log1p);
+  BIND(expm1);
+  BIND(exp2);
+  BIND(log2);
+  BIND(log10);
+  BIND(tan);
+  BIND(asin);
+  BIND(acos);
+  BIND(atan);
+  BIND(sinh);
+  BIND(cosh);
+  BIND(asinh);
+  BIND(acosh);
+  BIND(atanh);
+  BIND(erfc);
+  BIND(erfinv);
+  BIND(lgamma);
+  BIND(digamma);
+  BIND(i0);
+  BIND(i0e);
+  BIND(i1);
+  BIND(i1e);
+  BIND(sinc);
+  BIND(reciprocal);
+  BIND(trunc);
+  BIND(isnan);
+  BIND(isinf);
+  BIND(isfinite);
+  BIND(signbit);
+  BIND(bitwise_not);
+  BIND(real);
+  BIND(imag);
+  BIND(conj);
+  BIND(angle);
 #undef BIND
-#define BIND(name) m.def(#name, [](const Tensor& a, const Tensor& b) { return ds::name(a, b); });
-                  BIND(atan2) BIND(hypot) BIND(logaddexp) BIND(nextafter) BIND(copysign) BIND(xlogy) BIND(fmin)
-                      BIND(fmax) BIND(fmod) BIND(remainder) BIND(floor_divide) BIND(bitwise_and) BIND(bitwise_or)
-                          BIND(bitwise_xor) BIND(shift_left) BIND(shift_right) BIND(complex)
+#define BIND(name) m.def(#name, [](const Tensor& a, const Tensor& b) { return ds::name(a, b); })
+  BIND(atan2);
+  BIND(hypot);
+  BIND(logaddexp);
+  BIND(nextafter);
+  BIND(copysign);
+  BIND(xlogy);
+  BIND(fmin);
+  BIND(fmax);
+  BIND(fmod);
+  BIND(remainder);
+  BIND(floor_divide);
+  BIND(bitwise_and);
+  BIND(bitwise_or);
+  BIND(bitwise_xor);
+  BIND(shift_left);
+  BIND(shift_right);
+  BIND(complex);
 #undef BIND
-                              m.def("polygamma", polygamma);
+  m.def("polygamma", polygamma);
 }
 
 }  // namespace
