@@ -66,9 +66,9 @@ Tensor qr_gradient(const Tensor& a, const Tensor& q, const Tensor& r, Tensor gq,
   return concat({qr_gradient(left(a, m), q, u, gq, gu), mm(q, gv)}, -1);
 }
 
-// 1 / (x_j - x_i), 0 on the diagonal.
+// 1 / (x_j - x_i), 0 where they are equal: on the diagonal, and where vectors of one value have no gradient of their own.
 Tensor gaps(const Tensor& x) {
-  Tensor same = cast(eye(x.size(-1), -1, x.dtype(), x.device()), DType::boolean), d = row(x) - column(x);
+  Tensor d = row(x) - column(x), same = equal(d, like(d, 0));
   return where(same, like(x, 0), 1.0 / where(same, like(x, 1), d));
 }
 
@@ -95,7 +95,8 @@ Tensor eigh_gradient(TensorSpan out, TensorSpan grads) {
   const Tensor &values = out[0], &v = out[1];
   Tensor inner = diag_embed(or_zero(grads[0], values));
   if (grads[1]) inner = inner + mm(mt(v), grads[1]) * gaps(values);
-  return mm(mm(v, inner), mt(v));
+  Tensor g = mm(mm(v, inner), mt(v));
+  return (g + mt(g)) * 0.5;  // of a symmetric matrix, as Cholesky's
 }
 
 Tensor unpermute_rows(const Tensor& x, const Tensor& pivots) {

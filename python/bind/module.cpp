@@ -86,6 +86,7 @@ NB_MODULE(_C, m) {
   bind_autograd(m);
   bind_ops(m);
   bind_index_ops(m);
+  bind_linalg_ops(m);
   bind_views(m);
   bind_graph(m);
   bind_runtime(m);

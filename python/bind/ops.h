@@ -6,5 +6,6 @@ namespace ds::py {
 
 void bind_ops(nanobind::module_& m);
 void bind_index_ops(nanobind::module_& m);
+void bind_linalg_ops(nanobind::module_& m);
 
 }  // namespace ds::py

@@ -6,7 +6,7 @@ import builtins
 import math
 from typing import Any
 
-from . import _C
+from . import _C, _recorded
 from ._functions import TABLE, Error, Tensor, as_operand, broadcast_shapes, cast_to, kind, on_host, results
 from ._functions_matmul import _one_dtype, matmul
 
@@ -63,6 +63,19 @@ def _host(f: Any, name: str) -> Any:
     return g
 
 
+def engines(*xs: Tensor) -> bool:
+    """Whether the engine computes it: real matrices of float32 or float64 with elements. Others are NumPy's, on the
+    host, and cannot be in a job's graph."""
+    return all(x.dtype in (_C.float32, _C.float64) and x.numel() > 0 for x in xs)
+
+
+def computed(x: Tensor) -> Tensor:
+    """x, computed now, so that a matrix without such a decomposition is an Error at the user's line."""
+    if not _recorded.active:
+        _C.eval([x])
+    return x
+
+
 # ---- Cholesky and triangles
 
 
@@ -73,6 +86,8 @@ def cholesky(A: Tensor, upper: bool = False) -> Tensor:
     square("cholesky", A)
     if upper:
         return adjoint(cholesky(adjoint(A)))
+    if engines(A):
+        return computed(_C.cholesky(A))
 
     def vjp(g: Tensor) -> Any:
         low = cholesky(A)
@@ -100,6 +115,8 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
         return _C.transpose(solve_triangular(A.mT, B.mT, upper=not upper, unitriangular=unitriangular), -2, -1)
     if A.shape[-1] != B.shape[-2]:
         raise Error(f"[solve_triangular] {A.shape} and {B.shape} do not fit")
+    if engines(A, B):
+        return _C.triangular_solve(A, B, upper, unitriangular)
     t = (TABLE["triu"] if upper else TABLE["tril"])(A, (1 if upper else -1) if unitriangular else 0)
     t = t + eye_like(A) if unitriangular else t
     batch = broadcast_shapes(A.shape[:-2], B.shape[:-2])
@@ -126,6 +143,9 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
     if UPLO not in ("L", "U", "l", "u"):
         raise Error(f'[eigh] UPLO must be "L" or "U", got {UPLO!r}')
     side: Any = UPLO.upper()
+    if engines(A):
+        values, vectors = _C.eigh(A if side == "L" else A.mT)
+        return Eigh(computed(values), vectors)
 
     def vjp(gw: Any, gv: Any) -> Any:
         w, v = eigh(A, UPLO)
@@ -189,6 +209,9 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "complete", "r"):
         raise Error(f'[qr] mode must be "reduced", "complete" or "r", got {mode!r}')
     m, n = A.shape[-2:]
+    if engines(A) and not (mode == "complete" and m > n and A.requires_grad):
+        q, r = _C.qr(A, mode == "complete")
+        return QR(filled((0,), 0.0, A.dtype) if mode == "r" else q, r)
 
     def vjp(gq: Any, gr: Any) -> Any:
         if mode == "complete" and m > n:
@@ -234,6 +257,9 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
         raise Error(f"[svd] a floating or complex dtype is needed, got {A.dtype}")
     m, n = A.shape[-2:]
     k = builtins.min(m, n)
+    if engines(A) and not (full_matrices and m != n and A.requires_grad):
+        u, s, vh = _C.svd(A, full_matrices)
+        return SVD(u, computed(s), vh)
 
     def vjp(gu: Any, gs: Any, gvh: Any) -> Any:
         u, s, vh = svd(A, False)
@@ -383,6 +409,10 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
 
 def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """(P, L, U) with A = P L U."""
+    if pivot and engines(A) and (A.shape[-2] == A.shape[-1] or not A.requires_grad):
+        rows, low, up = _C.lu(A)
+        place = _C.arange(0.0, float(A.shape[-2]), 1.0, _C.int64, A.device)
+        return LU(_C.cast(_C.equal(_C.unsqueeze(place, 1), _C.unsqueeze(rows, -2)), A.dtype), low, up)
     p, low, up = lu_unpack(*lu_factor(A, pivot=pivot))
     return LU(p if pivot else filled((0,), 0.0, A.dtype), low, up)
 

@@ -6,7 +6,7 @@ import math
 from collections import namedtuple
 from typing import Any
 
-from . import _C
+from . import _C, _recorded
 from ._creation import asarray
 from ._functions import (
     METHODS,
@@ -27,10 +27,12 @@ from ._linalg_decompose import (
     adjoint,
     cholesky,
     cholesky_ex,
+    computed,
     eig,
     eigh,
     eigvals,
     eigvalsh,
+    engines,
     eye_like,
     filled,
     householder_product,
@@ -112,6 +114,9 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 def _solve(a: Tensor, b: Tensor) -> Tensor:
     import numpy as np
 
+    if engines(a, b):
+        return computed(_C.solve(a, b))
+
     def compute(p: Any, q: Any) -> Any:
         try:
             return np.linalg.solve(p, q) if q.size else q
@@ -143,6 +148,8 @@ def det(A: Tensor) -> Tensor:
     import numpy as np
 
     square("det", A)
+    if engines(A) and (_recorded.active or not A.requires_grad):  # the engine's gradient is of regular matrices only
+        return _C.det(A)
 
     def adjugate(a: Any) -> Any:  # also of singular matrices
         u, s, vh = np.linalg.svd(a)
@@ -164,6 +171,8 @@ def slogdet(A: Tensor) -> Any:
     import numpy as np
 
     square("slogdet", A)
+    if engines(A):
+        return Slogdet(*_C.slogdet(A))
 
     def vjp(gs: Any, gl: Any) -> Any:
         g = filled(A.shape[:-2], 0.0, A.dtype) if gl is None else cast_to(gl, A.dtype)

@@ -119,7 +119,23 @@ class Long(nn.Module):
         return self.out(F.scaled_dot_product_attention(q, k, v, is_causal=True).squeeze(1).mean(1))
 
 
+class Whitened(nn.Module):
+    """A linear layer behind the inverse of a positive definite matrix; what decomposes it is in the graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.root, self.fc = nn.Parameter(ds.randn(20, 20) * 0.3), nn.Linear(20, 5)
+
+    def forward(self, x):
+        matrix = self.root @ self.root.T + ds.eye(20)
+        low = ds.linalg.cholesky(matrix)
+        white = ds.linalg.solve_triangular(low, x.T, upper=False).T + ds.linalg.solve(matrix, x.T).T
+        sizes = ds.linalg.eigh(matrix).eigenvalues.log().sum() + ds.linalg.slogdet(matrix).logabsdet + ds.linalg.svdvals(matrix).sum()
+        return self.fc(white) * (1 + 0.01 * sizes + 0.01 * ds.linalg.det(matrix).log())
+
+
 CASES = {
+    "linear algebra": (Whitened, F.cross_entropy, lambda: data_of((20,), 5)),
     "long": (Long, F.cross_entropy, lambda: data_of((530, 4), 5, n=12)),
     "simple": (SimpleNN, F.cross_entropy, lambda: data_of((20,), 5)),
     "convolutional": (convolutional, nn.CrossEntropyLoss(), lambda: data_of((2, 8, 8), 5)),
