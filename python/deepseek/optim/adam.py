@@ -9,6 +9,24 @@ from .. import _C
 from .optimizer import Optimizer, Tensor, check, count, norm, zeros_like
 
 
+def _moments(group: dict[str, Any], g: Tensor, state: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """The running means of the gradient and of its square, from 0 on."""
+    b1, b2 = group["betas"]
+    if "exp_avg" not in state:
+        state["exp_avg"], state["exp_avg_sq"] = zeros_like(g), zeros_like(g)
+    m = state["exp_avg"] = state["exp_avg"] * b1 + g * (1 - b1)
+    v = state["exp_avg_sq"] = state["exp_avg_sq"] * b2 + g * g * (1 - b2)
+    return m, v
+
+
+def _decayed(group: dict[str, Any], p: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """The parameter and its gradient after weight decay, of the one or the other."""
+    wd = group["weight_decay"]
+    if wd and group["decoupled_weight_decay"]:
+        return p * (1 - group["lr"] * wd), g
+    return p, g + p * wd if wd else g
+
+
 class Adam(Optimizer):
     """Steps of m / (sqrt(v) + eps), m and v being running means of the gradient and of its square."""
 
@@ -37,8 +55,7 @@ class Adam(Optimizer):
                 p, state["exp_avg"], state["exp_avg_sq"], g, b1, b2, eps, rate, scale, decay
             )
             return out
-        m = state["exp_avg"] = state["exp_avg"] * b1 + g * (1 - b1)
-        v = state["exp_avg_sq"] = state["exp_avg_sq"] * b2 + g * g * (1 - b2)
+        m, v = _moments(group, g, state)
         top = state["max_exp_avg_sq"] = _C.maximum(state["max_exp_avg_sq"], v)
         return p * decay - m * rate / (_C.sqrt(top) * scale + eps)
 
@@ -93,18 +110,12 @@ class NAdam(Optimizer):
 
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)
-        (b1, b2), lr, wd = group["betas"], group["lr"], group["weight_decay"]
-        if t == 1:
-            state["exp_avg"], state["exp_avg_sq"], state["mu_product"] = zeros_like(p), zeros_like(p), 1.0
-        if wd and group["decoupled_weight_decay"]:
-            p = p * (1 - lr * wd)
-        elif wd:
-            g = g + p * wd
+        (b1, b2), lr = group["betas"], group["lr"]
+        p, g = _decayed(group, p, g)
         mu = b1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"]))
         mu_next = b1 * (1 - 0.5 * 0.96 ** ((t + 1) * group["momentum_decay"]))
-        product = state["mu_product"] = float(state["mu_product"]) * mu
-        m = state["exp_avg"] = state["exp_avg"] * b1 + g * (1 - b1)
-        v = state["exp_avg_sq"] = state["exp_avg_sq"] * b2 + g * g * (1 - b2)
+        product = state["mu_product"] = float(state.get("mu_product", 1.0)) * mu
+        m, v = _moments(group, g, state)
         ahead = g * (lr * (1 - mu) / (1 - product)) + m * (lr * mu_next / (1 - product * mu_next))
         return p - ahead / (_C.sqrt(v * (1 / (1 - b2**t))) + group["eps"])
 
@@ -125,15 +136,9 @@ class RAdam(Optimizer):
 
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)
-        (b1, b2), lr, wd = group["betas"], group["lr"], group["weight_decay"]
-        if t == 1:
-            state["exp_avg"], state["exp_avg_sq"] = zeros_like(p), zeros_like(p)
-        if wd and group["decoupled_weight_decay"]:
-            p = p * (1 - lr * wd)
-        elif wd:
-            g = g + p * wd
-        m = state["exp_avg"] = state["exp_avg"] * b1 + g * (1 - b1)
-        v = state["exp_avg_sq"] = state["exp_avg_sq"] * b2 + g * g * (1 - b2)
+        (b1, b2), lr = group["betas"], group["lr"]
+        p, g = _decayed(group, p, g)
+        m, v = _moments(group, g, state)
         most = 2 / (1 - b2) - 1
         length = most - 2 * t * b2**t / (1 - b2**t)
         if length <= 5:
@@ -155,10 +160,7 @@ class LAMB(Optimizer):
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)
         b1, b2 = group["betas"]
-        if t == 1:
-            state["exp_avg"], state["exp_avg_sq"] = zeros_like(p), zeros_like(p)
-        m = state["exp_avg"] = state["exp_avg"] * b1 + g * (1 - b1)
-        v = state["exp_avg_sq"] = state["exp_avg_sq"] * b2 + g * g * (1 - b2)
+        m, v = _moments(group, g, state)
         step = m * (1 / (1 - b1**t)) / (_C.sqrt(v * (1 / (1 - b2**t))) + group["eps"])
         if group["weight_decay"]:
             step = step + p * group["weight_decay"]
