@@ -66,7 +66,8 @@ Tensor qr_gradient(const Tensor& a, const Tensor& q, const Tensor& r, Tensor gq,
   return concat({qr_gradient(left(a, m), q, u, gq, gu), mm(q, gv)}, -1);
 }
 
-// 1 / (x_j - x_i), 0 where they are equal: on the diagonal, and where vectors of one value have no gradient of their own.
+// 1 / (x_j - x_i), 0 where they are equal: on the diagonal, and where vectors of one value have no gradient of their
+// own.
 Tensor gaps(const Tensor& x) {
   Tensor d = row(x) - column(x), same = equal(d, like(d, 0));
   return where(same, like(x, 0), 1.0 / where(same, like(x, 1), d));

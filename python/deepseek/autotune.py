@@ -123,7 +123,8 @@ class AutoTune:
         number = trial if isinstance(trial, int) else trial.number
         if (value is None) == (failed is None):
             raise ValueError(f"[autotune] trial {number}: give a value, or failed=CLASS")
-        values = [] if value is None else [float(v) for v in (value if isinstance(value, (list, tuple)) else [value])]
+        given: list[Any] = [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
+        values = [float(v) for v in given]
         if values and not all(math.isfinite(v) for v in values):
             failed = "nan"
         if failed is not None:

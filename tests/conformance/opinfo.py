@@ -160,6 +160,20 @@ def draws(op, sample):
     return op.name in RANDOM or sample.kwargs.get("dropout_p", 0) > 0
 
 
+EXPLAINED = {  # failures that are not ours to mend
+    "gradient cholesky_inverse": "PyTorch gives the other triangle, which is not looked at, a gradient",
+    "gradient cholesky_solve": "PyTorch gives the other triangle, which is not looked at, a gradient",
+    "forward cov": "aweights of float32 with numbers of float64: PyTorch adds them up in float32",
+    "gradient cov": "aweights of float32 with numbers of float64: PyTorch adds them up in float32",
+    "gradient as_strided_scatter": "PyTorch gives a number that is overwritten a gradient of 1",
+    "forward as_strided.partial_views": "the input is a view and the strides are its base's: arrays here have no base that shows",
+    "gradient as_strided.partial_views": "the input is a view and the strides are its base's: arrays here have no base that shows",
+    "forward chalf": "there is no complex of float16",
+    "forward masked.argmax": "PyTorch gives indices the values' dtype",
+    "forward masked.argmin": "PyTorch gives indices the values' dtype",
+}
+
+
 class Entry:
     def __init__(self, op, ds, torch):
         self.op, self.ds, self.torch, self.conv = op, ds, torch, Converter(ds, torch)
@@ -331,7 +345,7 @@ class Entry:
                 f()
                 if self.compared:
                     results[kind] = None
-                elif kind == "forward":  # of the others there may be none that we share, or random ones only
+                elif kind == "forward" and self.op.supported_dtypes("cpu"):  # of the others there may be none that we share, or random ones only
                     results[kind] = "nothing was compared"
             except Exception as e:
                 results[kind] = (str(e) if isinstance(e, AssertionError) else f"{type(e).__name__}: {e}").replace("\n", " ")[:400]
@@ -380,7 +394,8 @@ def main(limit=None, only=None):
         group[what is not None] += 1
         result["passed" if what is None else "failed"] += 1
         if what is not None:
-            result["failures"].append(f"{kind} {name}: {what}")
+            explained = EXPLAINED.get(f"{kind} {name}")
+            result["failures"].append(f"{kind} {name}: {f'not ours: {explained}' if explained else what}")
 
     for op in op_db[:limit] if limit else op_db:
         name = full_name(op)

@@ -273,3 +273,11 @@ def test_integers_become_floating_and_one_row_of_a_linear_gives_numbers():
     np.testing.assert_allclose(F.poisson_nll_loss(n, n, reduction="none").numpy(), np.exp(n.numpy()) - n.numpy() ** 2, rtol=1e-6)
     x, w = ds.randn(5, 3), ds.randn(3)
     np.testing.assert_allclose(F.linear(x, w, ds.tensor(2.0)).numpy(), x.numpy() @ w.numpy() + 2, rtol=1e-5)
+
+
+def test_bicubic_samples_of_three_dimensions_are_exact_at_whole_places():
+    x = ds.randn(2, 3, 4, 5, 6, dtype=ds.float64)
+    lines = [np.linspace(-1, 1, n) for n in x.shape[2:]]
+    z, y, w = np.meshgrid(*lines, indexing="ij")
+    grid = ds.tensor(np.broadcast_to(np.stack([w, y, z], -1), (2, 4, 5, 6, 3)).copy())
+    np.testing.assert_allclose(F.grid_sample(x, grid, "bicubic", align_corners=True).numpy(), x.numpy(), atol=1e-12)

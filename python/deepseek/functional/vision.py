@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -290,8 +292,6 @@ def _cubic_weights(t: Tensor) -> list[Tensor]:
 
 def grid_sample(input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None) -> Tensor:
     """input (batch, c, h, w), grid (batch, ho, wo, 2) of (x, y) in [-1, 1] -> (batch, c, ho, wo); likewise in 3-d."""
-    import itertools
-
     n = input.ndim - 2
     if n not in (2, 3) or grid.ndim != n + 2 or grid.shape[-1] != n or grid.shape[0] != input.shape[0]:
         raise _C.Error(f"[grid_sample] grid {grid.shape} does not fit input {input.shape}")
@@ -324,13 +324,11 @@ def grid_sample(input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mod
 
 def _bicubic(flat: Tensor, where: list[Tensor], extents: Sequence[int], padding_mode: str, corners: bool) -> Tensor:
     low = [_C.floor(_C.detach(w)) for w in where]
-    wy, wx = (_cubic_weights(w - f) for w, f in zip(where, low))
-    total = None
-    for i in range(4):
-        for j in range(4):
-            places = [low[0] + float(i - 1), low[1] + float(j - 1)]
-            places = [_inside(p, n, padding_mode, corners) for p, n in zip(places, extents)]
-            part = _at_places(flat, [_C.round(p) for p in places], extents) * _C.unsqueeze(wy[i] * wx[j], 1)
-            total = part if total is None else total + part
-    assert total is not None
+    weights = [_cubic_weights(w - f) for w, f in zip(where, low)]
+    total: Any = None
+    for taps in itertools.product(range(4), repeat=len(where)):
+        places = [_inside(f + float(i - 1), n, padding_mode, corners) for f, i, n in zip(low, taps, extents)]
+        share = functools.reduce(lambda a, b: a * b, (w[i] for w, i in zip(weights, taps)))
+        part = _at_places(flat, [_C.round(p) for p in places], extents) * _C.unsqueeze(share, 1)
+        total = part if total is None else total + part
     return total
