@@ -5,6 +5,7 @@
 #include "absl/time/time.h"
 #include "proto/digest/digest.h"
 #include "proto/spec/job_spec.h"
+#include "scheduler/plan/data_parallel.h"
 
 namespace ds::client {
 namespace {
@@ -34,6 +35,58 @@ Json ranks_of(const v1::Job& job) {
                      {"state", std::string(absl::StripPrefix(v1::RankState_Name(r.state()), "RANK_"))},
                      {"detail", r.detail()}});
   return ranks;
+}
+
+// Of a job with data_parallel: auto, from its first start on; else null. `measured_step_seconds`: of the last step.
+Json plan_of(const v1::Job& job) {
+  if (!job.has_plan()) return nullptr;
+  const v1::Plan& plan = job.plan();
+  Json alternatives = Json::array();
+  for (const v1::PlanAlternative& a : plan.alternatives())
+    alternatives.push_back(
+        {{"data_parallel", a.data_parallel()}, {"step_seconds", a.step_seconds()}, {"why", a.why()}});
+  const double rate = job.metrics().samples_per_second();
+  const double batch = static_cast<double>(job.spec().train().batch_size());
+  return {{"data_parallel", plan.data_parallel()},
+          {"step_seconds", plan.step_seconds()},
+          {"measured_step_seconds", rate > 0 ? Json(batch / rate) : Json(nullptr)},
+          {"one_rank_seconds", plan.one_rank_seconds()},
+          {"parts",
+           {{"compute", plan.parts().compute()},
+            {"optimizer", plan.parts().optimizer()},
+            {"all_reduce", plan.parts().all_reduce()}}},
+          {"why", plan.why()},
+          {"alternatives", alternatives}};
+}
+
+std::string plan_cell(const Json& job) {
+  const Json& plan = job["plan"];
+  if (plan.is_null()) return "-";
+  std::string out = plan["why"].get<std::string>();
+  if (const Json& measured = plan["measured_step_seconds"]; !measured.is_null())
+    absl::StrAppend(&out, "; measured ", plan::step_text(measured.get<double>()));
+  for (const Json& a : plan["alternatives"])
+    absl::StrAppend(&out, "; ", a["data_parallel"].get<int>(), ": ", plan::step_text(a["step_seconds"].get<double>()),
+                    ", ", a["why"].get<std::string>());
+  return out;
+}
+
+Json rates_of(const v1::SlotRates& rates) {
+  return {{"matmul_flops", rates.matmul_flops()},
+          {"conv_flops", rates.conv_flops()},
+          {"memory_bytes_per_second", rates.memory_bytes()},
+          {"kernel_seconds", rates.kernel_seconds()}};
+}
+
+Json constants_of(const v1::Worker& worker) {
+  if (!worker.has_constants()) return nullptr;
+  const v1::Constants& c = worker.constants();
+  return {{"alone", rates_of(c.alone())},
+          {"busy", rates_of(c.busy())},
+          {"ranks", c.ranks()},
+          {"all_reduce_seconds", c.all_reduce_seconds()},
+          {"all_reduce_bytes_per_second", c.all_reduce_bytes()},
+          {"transport", c.transport()}};
 }
 
 // "12/2345", or "12" where the end is not known yet.
@@ -91,6 +144,7 @@ Json job_document(const v1::Job& job) {
             {"epoch", job.progress().epoch()}}},
           {"metrics", metrics_of(job)},
           {"ranks", ranks_of(job)},
+          {"plan", plan_of(job)},
           {"created_at", time_or_null(job.created_at_us())},
           {"started_at", time_or_null(job.started_at_us())},
           {"finished_at", time_or_null(job.finished_at_us())},
@@ -131,7 +185,8 @@ Json worker_document(const v1::Worker& worker) {
           {"incarnation", worker.incarnation()},
           {"last_heartbeat_at", time_or_null(worker.last_heartbeat_us())},
           {"lost_since", time_or_null(worker.lost_since_us())},
-          {"metrics_address", worker.metrics_address()}};
+          {"metrics_address", worker.metrics_address()},
+          {"constants", constants_of(worker)}};
 }
 
 View job_view(const v1::Job& job) {
@@ -149,6 +204,7 @@ View job_view(const v1::Job& job) {
            {"SAMPLES/S", number_at("/metrics/samples_per_second", 5)},
            {"TRAIN SECONDS", number_at("/metrics/train_seconds", 4)},
            {"RANKS", ranks_cell},
+           {"PLAN", plan_cell},
            {"GENERATION", text_at("/generation")},
            {"RESTARTS", text_at("/restarts")},
            {"CREATED", text_at("/created_at")},
@@ -222,7 +278,7 @@ Json result_document(const v1::Job& job) {
           {"state", state_name(job.state())},
           {"test_accuracy", metrics["test_accuracy"]},
           {"train_seconds", metrics["train_seconds"]},
-          {"ranks", job.spec().strategy().data_parallel()}};
+          {"ranks", job.has_plan() ? job.plan().data_parallel() : job.spec().strategy().data_parallel()}};
 }
 
 }  // namespace ds::client

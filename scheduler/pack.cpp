@@ -17,11 +17,6 @@ int free_of(const Picks& workers) {
   return sum;
 }
 
-std::string host_of(const WorkerView& worker) {
-  auto label = worker.labels.find("host");
-  return label == worker.labels.end() ? worker.name : label->second;
-}
-
 // The worker with the fewest free slots that still holds all; ties go by name.
 WorkerView* tightest(const Picks& workers, int ranks) {
   WorkerView* best = nullptr;
@@ -67,6 +62,11 @@ Picks one_host(const Picks& workers, int ranks) {
 }
 
 }  // namespace
+
+std::string host_of(const WorkerView& worker) {
+  auto label = worker.labels.find("host");
+  return label == worker.labels.end() ? worker.name : label->second;
+}
 
 std::optional<std::vector<RankPlace>> pack(std::vector<WorkerView>& workers, int ranks) {
   Picks usable;

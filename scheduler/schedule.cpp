@@ -4,6 +4,7 @@
 #include <limits>
 #include <tuple>
 
+#include "scheduler/auto_ranks.h"
 #include "scheduler/pack.h"
 
 namespace ds::scheduler {
@@ -26,7 +27,10 @@ class Pass {
     for (const Holding& h : running_) behind_ += h.slots;
   }
 
-  Answer decide(const QueuedJob& job) {
+  Answer decide(const QueuedJob& job) { return job.automatic ? decide_automatic(job) : decide_fixed(job); }
+
+ private:
+  Answer decide_fixed(const QueuedJob& job) {
     if (job.ranks < 1) return Infeasible{"asks for " + count(job.ranks, "rank") + "; a job needs at least one"};
     if (cluster_.max_slots && job.ranks > *cluster_.max_slots) {
       return Infeasible{"needs " + count(job.ranks, "slot") + ", this cluster can never have more than " +
@@ -34,13 +38,46 @@ class Pass {
     }
     if (job.ranks > free_) return wait(job, job.ranks > total_ ? "; waits for workers to join" : "");
     if (job.ranks > allowance_) return wait(job, "; kept for " + claimant_ + ", whose turn is first");
-    auto places = pack(workers_, job.ranks);
-    free_ -= job.ranks;
-    allowance_ -= job.ranks;
-    return Placed{std::move(*places), count(job.ranks, "slot") + " of " + std::to_string(total_)};
+    return Placed{*pack(workers_, job.ranks), taken(job.ranks)};
   }
 
- private:
+  Answer decide_automatic(const QueuedJob& job) {
+    const plan::DataParallelPlan best = plan_ranks(*job.automatic, emptied(cluster_.workers), total_);
+    if (best.ranks == 0) return Wait{"no ready worker has measured what its slots reach, as data_parallel: auto needs"};
+    const int room = std::min(free_, allowance_);
+    plan::DataParallelPlan now = plan_ranks(*job.automatic, workers_, room);
+    const bool hasty = room < best.ranks && now.parts.total() > kPatience * best.parts.total();
+    if (now.ranks == 0 || hasty) return wait_for(best, now, job);
+    if (now.ranks != best.ranks)
+      now.why += "; " + count(best.ranks, "rank") + " would take " + plan::step_text(best.parts.total()) +
+                 " with the whole cluster free";
+    std::vector<RankPlace> places = take_measured(now.ranks);
+    return Placed{std::move(places), taken(now.ranks), std::move(now)};
+  }
+
+  Wait wait_for(const plan::DataParallelPlan& best, const plan::DataParallelPlan& now, const QueuedJob& job) {
+    std::string more = allowance_ < free_ ? "; kept for " + claimant_ + ", whose turn is first" : "";
+    if (now.ranks > 0)
+      more += "; " + count(now.ranks, "rank") + " would take " + plan::step_text(now.parts.total()) + " a step, " +
+              std::to_string(best.ranks) + " take " + plan::step_text(best.parts.total());
+    return wait({job.id, job.turn, best.ranks}, more);
+  }
+
+  std::vector<RankPlace> take_measured(int ranks) {
+    std::vector<WorkerView> usable = measured(workers_);
+    std::vector<RankPlace> places = *pack(usable, ranks);
+    for (const RankPlace& place : places)
+      for (WorkerView& w : workers_)
+        if (w.name == place.worker) std::erase(w.free, place.slot);
+    return places;
+  }
+
+  std::string taken(int ranks) {
+    free_ -= ranks;
+    allowance_ -= ranks;
+    return count(ranks, "slot") + " of " + std::to_string(total_);
+  }
+
   Wait wait(const QueuedJob& job, const std::string& more) {
     if (job.ranks <= total_) claim(job);
     return {"needs " + count(job.ranks, "slot") + ", " + std::to_string(free_) + " of " + std::to_string(total_) +

@@ -26,6 +26,7 @@ v1::WorkerMessage Agent::make_register() const {
   m.set_slots(options_.slots);
   m.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
   m.set_metrics_address(options_.metrics_address);
+  if (options_.constants) *m.mutable_constants() = *options_.constants;
   for (const auto& [id, rank] : ranks_) {
     if (rank.end_stored) continue;
     v1::ExecutorReport& report = *m.add_executors();
@@ -115,6 +116,8 @@ void Agent::received(const v1::CoordinatorMessage& message) {
       return supervisor_.wake();
     case v1::CoordinatorMessage::kUndrain:
       return undrain();
+    case v1::CoordinatorMessage::kProfile:
+      return profile(message.profile());
     default:
       return;
   }

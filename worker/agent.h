@@ -30,6 +30,7 @@ struct AgentOptions {
   std::vector<int> cores;
   std::string metrics_address;
   std::string log_level = "info";
+  std::optional<v1::Constants> constants;      // what the slots reach, where it could be measured
   int64_t artifact_bytes = int64_t{32} << 30;  // of the cache of artifacts
 };
 
@@ -96,6 +97,14 @@ class Agent final : public LinkEvents, public ExecutorEvents {
   std::string refusal(const v1::StartRank& m) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool something_to_send() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // profiles.cpp: models that the coordinator asks about
+  void profile(const v1::ProfileModel& m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void advance(Profile& profile) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status spawn_profiler(Profile& profile) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void advance_profiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool profiler_ended(uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string profile_path(const Profile& profile, const char* what) const;
+
   // ranks.cpp: the life of an executor
   Rank* find(uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Rank* find(const std::string& job, int64_t generation, int32_t rank) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -120,6 +129,7 @@ class Agent final : public LinkEvents, public ExecutorEvents {
   ArtifactCache& artifacts_;
   absl::Mutex mutex_;
   std::map<uint64_t, Rank> ranks_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Profile> profiles_ ABSL_GUARDED_BY(mutex_);  // by job, until they are answered
   uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   Outbox outbox_ ABSL_GUARDED_BY(mutex_);
   OomWatch oom_ ABSL_GUARDED_BY(mutex_);

@@ -46,6 +46,15 @@ std::vector<int> allowed_cores() {
   return cores.empty() ? std::vector<int>{0} : cores;
 }
 
+bool run_on(const std::string& text) {
+  const auto cores = parse_cores(text);
+  if (!cores.ok()) return false;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int core : *cores) CPU_SET(core, &set);
+  return sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
 std::vector<int> slot_cores(const std::vector<int>& cores, int slot, int slots) {
   int count = static_cast<int>(cores.size());
   if (count < slots) return {cores[slot % count]};

@@ -1,4 +1,4 @@
-// Which cores a slot may use. Pure, except allowed_cores.
+// Which cores a slot may use. Pure, except allowed_cores and run_on.
 #pragma once
 #include <string>
 #include <string_view>
@@ -14,6 +14,9 @@ std::string format_cores(const std::vector<int>& cores);
 
 // The cores this process may run on.
 std::vector<int> allowed_cores();
+
+// Runs the calling thread, and those it makes, on these cores only. False where that is not possible.
+bool run_on(const std::string& cores);
 
 // The share of slot `slot` of `slots`: cores split evenly and in order; with fewer cores than slots, one core in turn.
 std::vector<int> slot_cores(const std::vector<int>& cores, int slot, int slots);

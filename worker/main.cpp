@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/agent.h"
+#include "worker/constants.h"
 #include "worker/cores.h"
 #include "worker/executor_service.h"
 #include "worker/logging.h"
@@ -22,6 +23,7 @@
 
 namespace {
 
+using namespace ds;
 using namespace ds::worker;
 
 struct Flags {
@@ -100,7 +102,22 @@ std::unique_ptr<prometheus::Exposer> listen_for_scrapes(const std::string& addre
   }
 }
 
+// Before the coordinator may place anything here: what runs and what is measured would slow each other.
+void measure_slots(AgentOptions& a) {
+  auto measured = constants({a.executor, a.data, a.cores, allowed_cores(), a.slots});
+  if (!measured.ok()) {
+    spdlog::warn("slots could not be measured, so data_parallel: auto does not use them: {}",
+                 std::string(measured.status().message()));
+    return;
+  }
+  a.constants = *std::move(measured);
+  const v1::Constants& c = *a.constants;
+  spdlog::info("slots matmul={:.3g} FLOP/s memory={:.3g} bytes/s all_reduce={:.3g} bytes/s", c.busy().matmul_flops(),
+               c.busy().memory_bytes(), c.all_reduce_bytes());
+}
+
 int run(Flags& flags, const sigset_t& signals) {
+  measure_slots(flags.agent);
   std::unique_ptr<prometheus::Exposer> exposer = listen_for_scrapes(flags.metrics);
   flags.agent.metrics_address = with_port(flags.metrics, exposer->GetListeningPorts().front());
   Supervisor supervisor;

@@ -45,6 +45,15 @@ struct Rank {
   bool has_process() const { return process.pid != 0 && !exit; }
 };
 
+// A model that is being traced for the coordinator, by an executor of its own.
+struct Profile {
+  uint64_t id = 0;  // of its process
+  v1::StartRank start;
+  std::vector<ArtifactCache::Lease> artifacts;
+  Process process;  // pid 0: waits for its artifacts
+  std::optional<v1::ProfileResult> result;
+};
+
 // The last report of a rank whose process is gone and whose stream has been read to its end. `log` is how its log ends.
 void fill_exit_report(Rank& rank, const std::string& log);
 

@@ -211,6 +211,7 @@ void Agent::closed(uint64_t id) {
 
 void Agent::process_ended(uint64_t id) {
   absl::MutexLock lock(&mutex_);
+  if (profiler_ended(id)) return;
   Rank* rank = find(id);
   if (!rank || rank->exit) return;
   rank->exit = reap(rank->process);
@@ -322,10 +323,11 @@ int Agent::tick(double now, double late) {
     if (now - rank.exited_at > kReadGrace) finish(rank);
     totals_[{rank.job(), rank.rank()}].silence = rank.watchdog.silence(now);
   }
+  advance_profiles();
   log_ready_ = log_ready_ || std::any_of(tails_.begin(), tails_.end(), [](const auto& t) { return t->ready(); });
   forget_old_ends(now);
   finish_drain(now);
-  bool busy = anything_alive() || shut_down_at_ != kNever || fenced_at_ != kNever;
+  bool busy = anything_alive() || !profiles_.empty() || shut_down_at_ != kNever || fenced_at_ != kNever;
   return busy ? kBusyTickMs : kIdleTickMs;
 }
 

@@ -108,6 +108,9 @@ std::vector<Effect> apply(State& state, const v1::Event& event) {
     case v1::Event::kProgressed:
       machine.on(event.progressed());
       break;
+    case v1::Event::kProfiled:
+      machine.on(event.profiled());
+      break;
     case v1::Event::kTick:
       machine.on(event.tick());
       break;

@@ -17,6 +17,14 @@ inline constexpr int kWorkerBudget = 3;                // lost workers, each wit
 inline constexpr int64_t kForgetUs = 600 * kSecondUs;  // a worker that is gone for so long
 inline constexpr int64_t kHeartbeatMs = 500;
 
+inline constexpr int kAutomatic = -1;  // StrategySpec.data_parallel: auto
+
+// profiles.cpp: messages and the planner's values
+bool needs_profile(const v1::JobRecord& record);
+plan::DataParallelJob data_parallel_job(const v1::JobRecord& record);
+plan::SlotConstants slot_constants(const v1::Constants& constants);
+v1::Plan plan_message(const plan::DataParallelPlan& plan);
+
 class Machine {
  public:
   Machine(State& state, int64_t now_us) : state_(state), now_(now_us) {}
@@ -34,6 +42,8 @@ class Machine {
   void on(const v1::WorkerUndrained& event);
   void on(const v1::WorkerRemoved& event);
   void on(const v1::ExecutorReported& event);
+  // profiles.cpp: what data_parallel: auto is planned on
+  void on(const v1::JobProfiled& event);
 
   // Places what can be placed, and gives the effects.
   std::vector<Effect> finish();
@@ -67,6 +77,12 @@ class Machine {
   void meet_if_ready(v1::JobRecord& record);
   void send_meet(const v1::JobRecord& record, int rank);
   std::vector<v1::JobRecord*> jobs_on(const std::string& worker);
+
+  // profiles.cpp
+  void ask_profile(v1::JobRecord& record);
+  void ask_profiles();
+  void lose_profiler(const std::string& worker, bool died);
+  void profile_failed(v1::JobRecord& record, const std::string& reason);
 
   // placing.cpp
   scheduler::Cluster cluster() const;

@@ -16,13 +16,15 @@ scheduler::Turn turn_of(const v1::JobRecord& record, bool resumed) {
 }
 
 scheduler::QueuedJob queued_job(const v1::JobRecord& record) {
-  return {record.job().id(), turn_of(record, record.ran()), ranks_wanted(record)};
+  scheduler::QueuedJob job{record.job().id(), turn_of(record, record.ran()), ranks_wanted(record)};
+  if (record.has_profile()) job.automatic = data_parallel_job(record);
+  return job;
 }
 
 bool queued(const v1::JobRecord& record) {
   const v1::JobState state = record.job().state();
   return (state == v1::PENDING || state == v1::RECOVERING) && record.stop() == v1::STOP_NOTHING &&
-         record.not_before_us() == 0 && !holds_slots(record);
+         record.not_before_us() == 0 && !holds_slots(record) && !needs_profile(record);
 }
 
 std::string joined(const std::string& failure, const std::string& reason) {
@@ -49,6 +51,7 @@ scheduler::Cluster Machine::cluster() const {
   for (const auto& [name, worker] : state_.workers) {
     scheduler::WorkerView w{name, worker.state() == v1::WORKER_READY, worker.slots(), {}, {}};
     w.labels.insert(worker.labels().begin(), worker.labels().end());
+    if (worker.has_constants()) w.constants = slot_constants(worker.constants());
     for (int slot = 0; slot < worker.slots(); ++slot) {
       if (!busy[name].count(slot)) w.free.push_back(slot);
     }
@@ -79,6 +82,7 @@ void Machine::carry_out(const scheduler::Decision& decision) {
   v1::JobRecord& record = state_.jobs.at(decision.job);
   if (auto* placed = std::get_if<scheduler::Placed>(&decision.answer)) {
     touch(record);
+    if (placed->plan) *record.mutable_job()->mutable_plan() = plan_message(*placed->plan);
     record.clear_ranks();
     for (const scheduler::RankPlace& p : placed->ranks) {
       v1::RankRecord* rank = record.add_ranks();
@@ -123,10 +127,11 @@ void Machine::settle_drains() {
 }
 
 std::vector<Effect> Machine::finish() {
+  ask_profiles();
   if (replan_) {
     place();
     settle_drains();
-  } else if (fresh_) {
+  } else if (fresh_ && queued(*fresh_)) {
     place_fresh();
   }
   for (const auto& [order, before] : touched_) {

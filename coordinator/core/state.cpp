@@ -62,6 +62,7 @@ v1::Worker view(const State& state, const v1::WorkerRecord& worker) {
   seen.set_incarnation(worker.incarnation());
   seen.set_metrics_address(worker.metrics_address());
   seen.set_lost_since_us(worker.lost_us());
+  if (worker.has_constants()) *seen.mutable_constants() = worker.constants();
   int free = worker.state() == v1::WORKER_READY ? worker.slots() : 0;
   for (int64_t order : state.live) {
     for (const v1::RankRecord& rank : state.jobs.at(state.by_order.at(order)).ranks()) {

@@ -25,6 +25,7 @@ std::vector<v1::JobRecord*> Machine::jobs_on(const std::string& worker) {
 void Machine::on(const v1::WorkerRegistered& event) {
   const v1::Register& hello = event.register_();
   v1::WorkerRecord& worker = state_.workers[hello.worker()];
+  lose_profiler(hello.worker(), worker.incarnation() != hello.incarnation());
   if (worker.incarnation() != hello.incarnation()) {
     worker.set_draining(false);
     worker.set_leaving(false);
@@ -35,6 +36,8 @@ void Machine::on(const v1::WorkerRegistered& event) {
   worker.set_slots(hello.slots());
   *worker.mutable_labels() = hello.labels();
   worker.set_metrics_address(hello.metrics_address());
+  worker.clear_constants();
+  if (hello.has_constants()) *worker.mutable_constants() = hello.constants();
   worker.set_state(worker.draining() ? v1::WORKER_DRAINING : v1::WORKER_READY);
   replan_ = true;
 
@@ -96,6 +99,7 @@ void Machine::on(const v1::WorkerLost& event) {
   auto worker = state_.workers.find(event.worker());
   if (worker == state_.workers.end() || worker->second.lost_us() > 0) return;
   worker->second.set_lost_us(now_);
+  lose_profiler(event.worker(), worker->second.state() != v1::WORKER_DRAINED);
   if (worker->second.state() == v1::WORKER_DRAINED) return;  // as it should
   worker->second.set_state(v1::WORKER_LOST);
   lose_ranks(event.worker(), absl::StrCat("worker ", event.worker(), " was lost: ", event.reason()));

@@ -122,6 +122,9 @@ class Session final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
       case v1::WorkerMessage::kDrained:
         take_drained();
         break;
+      case v1::WorkerMessage::kProfiled:
+        take_profile(message.profiled());
+        break;
       case v1::WorkerMessage::MESSAGE_NOT_SET:
         break;
     }
@@ -180,6 +183,14 @@ class Session final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
     post(std::move(event), [self, message](const absl::Status&, const State&) {
       if (self->daemon_.presence().current(self->worker_, self.get())) self->deliver(message);  // else it did not count
     });
+  }
+
+  void take_profile(const v1::ProfileResult& result) {
+    spdlog::info("event=profile job={} worker={} error={}", result.job(), worker_, in_quotes(result.error()));
+    v1::Event event;
+    event.mutable_profiled()->set_worker(worker_);
+    *event.mutable_profiled()->mutable_result() = result;
+    post(std::move(event));
   }
 
   void take_metrics(v1::MetricsBatch batch) {

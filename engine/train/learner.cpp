@@ -15,12 +15,6 @@ models::ModelSpec spec_of(const TrainConfig& c, const data::Dataset& d) {
   return s;
 }
 
-std::unique_ptr<optim::Optimizer> make_optimizer(const OptimizerConfig& c, std::vector<nn::NamedParameter> p) {
-  if (c.name == "sgd") return optim::sgd(std::move(p), {c.momentum, c.weight_decay});
-  if (c.name == "adamw") return optim::adamw(std::move(p), {c.beta1, c.beta2, c.eps, c.weight_decay});
-  throw UserError("train.optimizer.name: \"" + c.name + "\" is none of sgd, adamw");
-}
-
 Tensor wrap(const void* data, DType t, std::span<const int64_t> sample, int64_t samples) {
   Shape shape{samples};
   for (int64_t d : sample) shape.push_back(d);
@@ -55,13 +49,6 @@ std::vector<nn::NamedParameter> buffers_of(models::Model& model, bool only_chang
   return out;
 }
 
-std::unique_ptr<models::Model> make_model(const TrainConfig& c, std::optional<models::GraphFile> graph,
-                                          const data::Dataset& d) {
-  if (!graph) return models::make_model(spec_of(c, d), c.seed);
-  return models::make_graph_model(std::move(*graph), {d.input_dtype(), Shape{d.input_shape()}},
-                                  {d.target_dtype(), Shape{d.target_shape()}});
-}
-
 int local_shards(const TrainConfig& c) {
   if (!c.deterministic) return 1;
   int64_t v = c.virtual_shards;
@@ -72,6 +59,18 @@ int local_shards(const TrainConfig& c) {
 }
 
 }  // namespace
+
+std::unique_ptr<optim::Optimizer> build_optimizer(const OptimizerConfig& c, std::vector<nn::NamedParameter> p) {
+  if (c.name == "sgd") return optim::sgd(std::move(p), {c.momentum, c.weight_decay});
+  if (c.name == "adamw") return optim::adamw(std::move(p), {c.beta1, c.beta2, c.eps, c.weight_decay});
+  throw UserError("train.optimizer.name: \"" + c.name + "\" is none of sgd, adamw");
+}
+
+std::unique_ptr<models::Model> build_model(const TrainConfig& c, Traced graph, const data::Dataset& d, Device device) {
+  if (!graph) return models::make_model(spec_of(c, d), c.seed, device);
+  return models::make_graph_model(std::move(*graph), {d.input_dtype(), Shape{d.input_shape()}},
+                                  {d.target_dtype(), Shape{d.target_shape()}});
+}
 
 Tensor input_tensor(const data::Dataset& d, const void* inputs, int64_t samples) {
   return wrap(inputs, d.input_dtype(), d.input_shape(), samples);
@@ -86,12 +85,12 @@ Learner::Learner(const TrainConfig& config, std::optional<models::GraphFile> gra
     : config_(config),
       dataset_(dataset),
       shards_(local_shards(config)),
-      model_(make_model(config, std::move(graph), dataset)),
+      model_(build_model(config, std::move(graph), dataset)),
       parameters_(model_->named_parameters()),
       buffers_(buffers_of(*model_, false)),
       changing_(buffers_of(*model_, true)),
       parallel_(make_parallel(config, parameters_, changing_, communicator, status)),
-      optimizer_(make_optimizer(config.optimizer, parallel_->owned())) {
+      optimizer_(build_optimizer(config.optimizer, parallel_->owned())) {
   if (parameters_.empty()) fail("model", "nothing in it is trained");
   eval(optimizer_->values());
   parallel_->settle();

@@ -19,6 +19,16 @@ struct StepResult {
   bool stop;    // some rank was asked to stop
 };
 
+using Traced = std::optional<models::GraphFile>;
+// The file of a job's traced model; empty for a built-in family. Throws UserError.
+Traced read_traced(const TrainConfig& config);
+// The job's data. Throws UserError.
+std::unique_ptr<data::Dataset> open_data(const TrainConfig& config, const Traced& graph, data::Split split);
+// What the job trains, with its initial values on `device`; a traced model's are those of its file. Throws Error.
+std::unique_ptr<models::Model> build_model(const TrainConfig& config, Traced graph, const data::Dataset& data,
+                                           Device device = {});
+std::unique_ptr<optim::Optimizer> build_optimizer(const OptimizerConfig& config, std::vector<nn::NamedParameter> of);
+
 // Model, optimizer and the step that moves them: the same trace every step, so planned once.
 class Learner {
  public:

@@ -20,32 +20,6 @@ double unix_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-using Traced = std::optional<models::GraphFile>;
-
-Traced read_graph(const TrainConfig& c) {
-  if (c.model.graph.empty()) return {};
-  try {
-    return models::read_graph(c.model.graph);
-  } catch (const Error& e) {
-    throw UserError(e.what());
-  }
-}
-
-std::unique_ptr<data::Dataset> open(const TrainConfig& c, const Traced& graph, data::Split split) {
-  data::DatasetOptions o;
-  o.path = c.data.path;
-  o.split = split;
-  o.limit = split == data::Split::train ? c.data.limit : 0;
-  o.context = !graph ? c.model.context : graph->input.shape.rank() > 0 ? graph->input.shape[0] : 0;
-  o.vocab = graph ? 0 : c.model.vocab;
-  o.cache = data::default_cache_folder();
-  try {
-    return data::open_dataset(c.data.dataset, o);
-  } catch (const data::DataError& e) {
-    throw UserError(e.what());
-  }
-}
-
 // A tensor engine's Error here comes from the job file: a model that does not fit its data.
 Learner make_learner(const TrainConfig& c, Traced graph, const data::Dataset& d, comm::Communicator& comm,
                      TrainStatus& status) {
@@ -63,9 +37,9 @@ class Loop {
         comm_(comm),
         listener_(listener),
         status_(listener.status()),
-        graph_(read_graph(config)),
-        train_(open(config, graph_, data::Split::train)),
-        test_(open(config, graph_, data::Split::test)),
+        graph_(read_traced(config)),
+        train_(open_data(config, graph_, data::Split::train)),
+        test_(open_data(config, graph_, data::Split::test)),
         sampler_(make_sampler()),
         learner_(make_learner(config, std::move(graph_), *train_, comm, status_)) {
     total_steps_ = config.epochs * sampler_.steps_per_epoch();
@@ -279,6 +253,30 @@ class Loop {
 };
 
 }  // namespace
+
+Traced read_traced(const TrainConfig& c) {
+  if (c.model.graph.empty()) return {};
+  try {
+    return models::read_graph(c.model.graph);
+  } catch (const Error& e) {
+    throw UserError(e.what());
+  }
+}
+
+std::unique_ptr<data::Dataset> open_data(const TrainConfig& c, const Traced& graph, data::Split split) {
+  data::DatasetOptions o;
+  o.path = c.data.path;
+  o.split = split;
+  o.limit = split == data::Split::train ? c.data.limit : 0;
+  o.context = !graph ? c.model.context : graph->input.shape.rank() > 0 ? graph->input.shape[0] : 0;
+  o.vocab = graph ? 0 : c.model.vocab;
+  o.cache = data::default_cache_folder();
+  try {
+    return data::open_dataset(c.data.dataset, o);
+  } catch (const data::DataError& e) {
+    throw UserError(e.what());
+  }
+}
 
 TrainEnd train(const TrainConfig& config, comm::Communicator& communicator, TrainListener& listener) {
   set_threads(config.threads);

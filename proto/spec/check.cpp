@@ -50,6 +50,7 @@ void check_range(const Field& field, const Slot& slot, Problems* problems) {
     const std::string shown = show(slot, i);
     double value = 0;
     (void)absl::SimpleAtod(shown, &value);
+    if (field.automatic && value == kAutomatic) continue;
     if (std::string text = outside(field, value, shown); !text.empty())
       problems->push_back({absl::StrCat(field.path, list ? absl::StrCat("[", i, "]") : ""), std::move(text)});
   }
@@ -107,8 +108,15 @@ bool has_problem(const Problems& problems, absl::string_view path) {
 
 // A batch must be cut into equal parts: one a rank, and in deterministic training one a virtual shard.
 void check_batch(const v1::JobSpec& spec, Problems* problems) {
-  if (!spec.model().script().empty()) return;
-  const int64_t ranks = spec.strategy().data_parallel(), batch = spec.train().batch_size();
+  const bool automatic = spec.strategy().data_parallel() == kAutomatic;
+  if (!spec.model().script().empty()) {
+    if (automatic)
+      problems->push_back(
+          {"strategy.data_parallel",
+           "auto needs the profile of a model, and a script's cannot be traced; give a number of ranks"});
+    return;
+  }
+  const int64_t ranks = automatic ? 1 : spec.strategy().data_parallel(), batch = spec.train().batch_size();
   const int64_t shards = spec.train().virtual_shards();
   for (const char* path : {"strategy.data_parallel", "train.batch_size", "train.virtual_shards"})
     if (has_problem(*problems, path)) return;

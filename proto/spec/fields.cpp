@@ -161,10 +161,13 @@ constexpr Field kFields[] = {
      .least = 0,
      .most = 1024},
     {.path = "strategy.data_parallel",
-     .doc = "Ranks, each with an equal part of every batch; one slot a rank.",
+     .doc =
+         "Ranks, each with an equal part of every batch; one slot a rank. `auto`: planned, at each start, on what the "
+         "workers' slots were measured to reach (docs/planner.md).",
      .fallback = "1",
      .least = 1,
-     .most = 1024},
+     .most = 1024,
+     .automatic = true},
     {.path = "strategy.zero",
      .doc = "ZeRO stage: with 1 every rank holds and updates its share of the optimizer's states, with 0 all of them. "
             "The loss curve is the same.",

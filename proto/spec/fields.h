@@ -20,6 +20,9 @@ struct Condition {
   Kind kind = kIs;
 };
 
+inline constexpr int kAutomatic = -1;
+inline constexpr absl::string_view kAutoWord = "auto";
+
 enum class Need { kOptional, kRequired };
 
 // One leaf of JobSpec. The type is the proto's; the rest is here. For a list, the range is that of each element.
@@ -34,6 +37,7 @@ struct Field {
   absl::string_view choices = "";  // "a|b|c"
   Condition only = {};             // the field belongs to this case, and must not be set in another
   Condition fallback_only = {};    // the default is given in this case only
+  bool automatic = false;          // the file may say `auto`, which is kAutomatic in the message
   Need need = Need::kOptional;     // kRequired: where `only` and `need_only` hold
   Condition need_only = {};
 };

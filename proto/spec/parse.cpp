@@ -161,7 +161,14 @@ class Reader {
       problem(path, node, absl::StrCat("expected ", kExpected[field->cpp_type()], ", got ", describe(node)));
       return;
     }
-    const std::string expected = set_from_text(into, field, node.Scalar(), node.Tag() != "!");
+    const Field* row = find_field(path);
+    if (row != nullptr && row->automatic && node.Scalar() == kAutoWord)
+      return into->GetReflection()->SetInt32(into, field, kAutomatic);
+    std::string expected = set_from_text(into, field, node.Scalar(), node.Tag() != "!");
+    if (row != nullptr && row->automatic && expected == "an integer") expected = "an integer or auto";
+    if (row != nullptr && row->automatic && expected.empty() &&
+        into->GetReflection()->GetInt32(*into, field) == kAutomatic)
+      expected = "an integer of at least 1, or auto";
     if (!expected.empty()) problem(path, node, absl::StrCat("expected ", expected, ", got ", describe(node)));
   }
 

@@ -21,7 +21,9 @@ Json scalar(const Slot& slot, int index) {
   return Json::parse(show(slot, index), nullptr, false);
 }
 
-Json value_of(const Slot& slot) {
+Json value_of(const Field& field, const Slot& slot) {
+  if (field.automatic && slot.owner->GetReflection()->GetInt32(*slot.owner, slot.descriptor) == kAutomatic)
+    return std::string(kAutoWord);
   if (!slot.descriptor->is_repeated()) return scalar(slot, 0);
   Json list = Json::array();
   for (int i = 0; i < slot.owner->GetReflection()->FieldSize(*slot.owner, slot.descriptor); ++i)
@@ -85,7 +87,8 @@ A key that is not below is refused, with the nearest one named. All that is wron
 
 constexpr char kTail[] = R"(
 ## Rules that join keys
-- `train.batch_size` is the batch of all ranks together: a multiple of `strategy.data_parallel`.
+- `train.batch_size` is the batch of all ranks together: a multiple of `strategy.data_parallel`; with
+  `auto` only numbers that divide it are considered.
 - With `train.deterministic`, `train.virtual_shards` is a power of two, a multiple of `strategy.data_parallel` and a
   divisor of `train.batch_size`. The batch is summed over the shards in a fixed tree, so that every number of ranks
   gives the same bits. Runs with different `virtual_shards` may differ in rounding.
@@ -108,7 +111,7 @@ std::string to_json(const v1::JobSpec& spec, int indent) {
     if (!is_set(slot)) continue;
     Json* at = &document;
     for (absl::string_view part : absl::StrSplit(field.path, '.')) at = &(*at)[std::string(part)];
-    *at = value_of(slot);
+    *at = value_of(field, slot);
   }
   return document.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
@@ -119,7 +122,7 @@ std::string schema_json() {
     const FieldDescriptor* descriptor = look(v1::JobSpec(), field.path).descriptor;
     const std::string only = field.only.path.empty() ? "" : describe(field.only, "`");
     rows.push_back({{"key", std::string(field.path)},
-                    {"type", type_name(descriptor)},
+                    {"type", absl::StrCat(type_name(descriptor), field.automatic ? " or `auto`" : "")},
                     {"allowed", range_of(field)},
                     {"default", default_of(field, descriptor->is_repeated())},
                     {"only_where", only},

@@ -308,5 +308,27 @@ TEST(Nearest, CountsSwapsOnce) {
   EXPECT_EQ(nearest("zzz", {"lr", "name"}), "");
 }
 
+TEST(JobSpec, RanksMayBePlanned) {
+  const std::string head = "name: a\nmodel: {family: mlp}\ndata: {dataset: fashion_mnist}\n";
+  const auto spec = parse_job(head + "strategy: {data_parallel: auto}");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->strategy().data_parallel(), kAutomatic);
+  EXPECT_TRUE(validate(*spec).ok());
+  EXPECT_THAT(to_json(*spec, -1), HasSubstr("\"data_parallel\":\"auto\""));
+  const auto again = parse_job(to_json(*spec));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(equal(*spec, *again));
+  for (const char* wrong : {"-1", "automatic", "\"2\""})
+    EXPECT_THAT(parse_job(head + "strategy: {data_parallel: " + wrong + "}").status().message(),
+                HasSubstr("or auto, got"))
+        << wrong;
+  EXPECT_THAT(parse_job(head + "train: {batch_size: auto}").status().message(), HasSubstr("expected an integer, got"));
+}
+
+TEST(JobSpec, AScriptIsNotPlanned) {
+  const auto spec = parse_job("name: a\nmodel: {script: a.py}\nstrategy: {data_parallel: auto}");
+  EXPECT_THAT(spec.status().message(), HasSubstr("a script's cannot be traced; give a number of ranks"));
+}
+
 }  // namespace
 }  // namespace ds::spec

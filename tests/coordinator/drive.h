@@ -148,6 +148,7 @@ struct Drive {
     if (m.has_undrain()) return "undrain";
     if (m.has_start()) return absl::StrCat("start", rank(m.start()), " ", m.start().device());
     if (m.has_stop()) return absl::StrCat(m.stop().checkpoint() ? "stop+checkpoint" : "stop", rank(m.stop()));
+    if (m.has_profile()) return absl::StrCat("profile ", m.profile().job());
     if (m.has_meet()) return absl::StrCat("meet", rank(m.meet()), " ", absl::StrJoin(m.meet().addresses(), ","));
     return "?";
   }

@@ -71,6 +71,20 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(end["state"], "SUCCEEDED", end["reason"])
         return end
 
+    def test_auto_is_planned_on_what_the_workers_measured(self) -> None:
+        for worker in self.cluster.json("worker", "list"):
+            self.assertGreater(worker["constants"]["busy"]["matmul_flops"], 1e6, worker)
+            self.assertGreater(worker["constants"]["all_reduce_bytes_per_second"], 0, worker)
+        end = self.finished(self.submit(strategy__data_parallel="auto"))
+        plan = end["plan"]
+        self.assertEqual(len(end["ranks"]), plan["data_parallel"])
+        self.assertEqual({plan["data_parallel"]} | {a["data_parallel"] for a in plan["alternatives"]}, {1, 2})
+        self.assertAlmostEqual(sum(plan["parts"].values()), plan["step_seconds"], places=9)
+        self.assertGreater(plan["measured_step_seconds"], 0)
+        self.assertIn("efficiency", plan["why"])
+        self.assertTrue(all(a["why"] for a in plan["alternatives"]))
+        self.assertIn("auto", json.dumps(end["spec"]["strategy"]))
+
     def test_a_job_trains_and_everything_about_it_can_be_seen(self) -> None:
         end = self.finished(self.submit())
         self.assertEqual(end["progress"], {"step": 400, "total_steps": 400, "epoch": 3})

@@ -12,6 +12,8 @@
 #include <mutex>
 #include <sstream>
 
+#include "engine/core/device.h"
+#include "engine/train/profile.h"
 #include "engine/train/trainer.h"
 
 namespace ds {
@@ -97,6 +99,23 @@ train::TrainEnd train::train(const TrainConfig& config, comm::Communicator&, Tra
   }
   return TrainEnd::finished;
 }
+
+// profile=crash|user: as the orders of train().
+train::ModelProfile train::profile(const TrainConfig& config) {
+  Orders orders = parse(config.data.dataset);
+  if (orders["profile"] == "crash") std::abort();
+  if (orders["profile"] == "user") throw UserError("[model] cannot be traced");
+  ModelProfile profile;
+  profile.parameters = 1000;
+  profile.gradient_bytes = 4000;
+  profile.sample.matmul_flops = 1e6;
+  profile.layers.push_back({"layers.0", 1000, 1e6 / 3, 100});
+  return profile;
+}
+
+train::SlotRates train::measure_rates() { return {1e9, 1e9, 1e9, 1e-6}; }
+train::AllReduceRates train::measure_all_reduce(comm::Communicator&) { return {1e-5, 1e9}; }
+void set_threads(int) {}
 
 namespace comm {
 namespace {

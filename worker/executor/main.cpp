@@ -1,5 +1,4 @@
 // ds-executor: one rank of one job, spawned by ds-worker.
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -13,10 +12,12 @@
 #include "engine/comm/communicator.h"
 #include "engine/train/trainer.h"
 #include "worker/cores.h"
+#include "worker/executor/inquiry.h"
 #include "worker/executor/script.h"
 #include "worker/executor/session.h"
 #include "worker/executor/translate.h"
 #include "worker/logging.h"
+#include "worker/process.h"
 
 namespace {
 
@@ -26,6 +27,8 @@ constexpr int kFailed = 1, kUserError = 2, kStopped = 75;
 
 struct Flags {
   std::string job_file, socket, cores, python = "python3", log_level = "info";
+  std::string profile, measure;
+  std::vector<std::string> shares;
   int parent = 0, threads = 1;
 };
 
@@ -33,15 +36,6 @@ struct Flags {
 void die_with_parent(int parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (parent > 0 && getppid() != parent) _exit(kFailed);  // it died before the line above
-}
-
-void pin(const std::string& text) {
-  auto cores = worker::parse_cores(text);
-  if (!cores.ok()) return;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  for (int core : *cores) CPU_SET(core, &set);
-  if (sched_setaffinity(0, sizeof set, &set) != 0) spdlog::warn("cannot run on cores {}; running on any", text);
 }
 
 v1::StartRank read_start(const std::string& path) {
@@ -95,7 +89,8 @@ int run(const Flags& flags) {
   v1::StartRank start = read_start(flags.job_file);
   worker::start_logging(absl::StrCat("job=", start.job(), " generation=", start.generation(), " rank=", start.rank()),
                         flags.log_level);
-  pin(flags.cores);
+  if (!flags.cores.empty() && !worker::run_on(flags.cores))
+    spdlog::warn("cannot run on cores {}; running on any", flags.cores);
   worker::Fence fence(start.job_dir(), start.generation());
   worker::Reporter reporter(start);
   worker::Session session(flags.socket, reporter, fence);
@@ -114,14 +109,37 @@ int run(const Flags& flags) {
   return done.stopped() ? kStopped : done.retryable() ? kFailed : kUserError;
 }
 
+void write_message(const std::string& path, const google::protobuf::Message& message) {
+  const absl::Status written = worker::write_file_atomically(path, message.SerializeAsString());
+  if (!written.ok()) throw std::runtime_error(std::string(written.message()));
+}
+
+int answer(const Flags& flags) {
+  if (!flags.measure.empty()) {
+    write_message(flags.measure, worker::measure(flags.shares));
+  } else if (!flags.profile.empty()) {
+    write_message(flags.profile, worker::profile_model(read_start(flags.job_file)));
+  } else if (flags.job_file.empty() || flags.socket.empty()) {
+    std::cerr << "[ds-executor] --job-file and --socket are needed\n";
+    return kUserError;
+  } else {
+    return run(flags);
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   setvbuf(stdout, nullptr, _IOLBF, 0);  // a log that is cut by a kill still has its last lines
   Flags flags;
   CLI::App app("Runs one rank of a job; started by ds-worker", "ds-executor");
-  app.add_option("--job-file", flags.job_file, "the StartRank message, binary")->required();
-  app.add_option("--socket", flags.socket, "the worker's Unix socket")->required();
+  app.add_option("--job-file", flags.job_file, "the StartRank message, binary");
+  app.add_option("--socket", flags.socket, "the worker's Unix socket");
+  app.add_option("--profile", flags.profile, "write the profile of the job's model there, and end")
+      ->needs("--job-file");
+  auto* shares = app.add_option("--share", flags.shares, "--measure: cores of a slot; once for each");
+  app.add_option("--measure", flags.measure, "write what slots reach there, and end")->needs(shares);
   app.add_option("--parent", flags.parent, "pid of the worker");
   app.add_option("--cores", flags.cores, "cores to run on");
   app.add_option("--threads", flags.threads, "compute threads")->check(CLI::Range(1, 4096));
@@ -130,7 +148,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   die_with_parent(flags.parent);
   try {
-    return run(flags);
+    return answer(flags);
   } catch (const std::exception& e) {
     std::cerr << e.what() << std::endl;
     return kFailed;
