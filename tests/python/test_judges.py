@@ -50,6 +50,28 @@ def test_differences_of_the_forward_pass_say_whose_gradient_is_wrong(smooth):
     assert all(bool((p == kept[n]).all()) for n, p in module.named_parameters())
 
 
+def test_an_autograd_function_is_not_judged_by_differences(smooth):
+    module, example, true = smooth
+    import torch
+
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2 * g
+
+    class Surrogate(torch.nn.Module):
+        def forward(self, x):
+            return Doubled.apply(x)
+
+    module.append(Surrogate()) if hasattr(module, "append") else module.add_module("2", Surrogate())
+    found = gradients.differing({n: 2 * g for n, g in true.items()}, true)
+    assert "Doubled, an autograd.Function, is not taken over" in gradients.contradicted(module, example, found)
+
+
 def test_a_record_goes_on_where_a_run_was_broken_off(tmp_path, monkeypatch):
     monkeypatch.setenv("DS_CONFORMANCE_CACHE", str(tmp_path))
     asked = []

@@ -95,6 +95,23 @@ def slope(value: Callable[[], Any], parameter: Any, direction: Any) -> float:
     return (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12 * h)
 
 
+def own_function(value: Any) -> str:
+    """The name of an autograd.Function that `value` came through, or "". Its author's gradient is no derivative to be
+    checked by differences: it is what the model is trained by."""
+    import torch
+
+    seen, todo = set(), [value.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            return type(node).__name__.removesuffix("Backward")
+        todo += [n for n, _ in node.next_functions]
+    return ""
+
+
 def contradicted(module: Any, example: Any, found: Differing) -> str:
     """Empty where PyTorch's own forward pass (in float64) bears out our gradient and contradicts PyTorch's, for every
     parameter that differs; else the first that it does not. Along the difference of the two gradients they disagree
@@ -103,6 +120,8 @@ def contradicted(module: Any, example: Any, found: Differing) -> str:
     import torch
 
     parameters = dict(module.named_parameters())
+    if found and (own := own_function(torch_loss(module, example))):
+        return f"gradient of {next(iter(found))} differs: the gradient of {own}, an autograd.Function, is not taken over"
     for name, (d, a, b) in found.items():
         gap = float(np.linalg.norm(a - b))
         if not np.isfinite(gap):
