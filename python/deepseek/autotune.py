@@ -38,6 +38,26 @@ class Trial:
         """Whether the reports so far say that this trial is hopeless; then tell(trial, value, stopped=True)."""
         return self._study._study.should_stop(self.number)
 
+    # What Optuna's trials have, so that an objective written for it runs as it is: the space was declared before, and
+    # these look up. Their bounds and choices are the space's own.
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        return self._suggested(name)
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        return self._suggested(name)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._suggested(name)
+
+    def should_prune(self) -> bool:
+        return self.should_stop()
+
+    def _suggested(self, name: str) -> Any:
+        if name not in self.params:
+            raise ValueError(f"[autotune] {name}: no active parameter of trial {self.number}: {', '.join(self.params)}")
+        return self.params[name]
+
     def __repr__(self) -> str:
         return f"Trial({self.number}, {self.params})"
 

@@ -44,7 +44,7 @@ Factors factors(const std::vector<int>& numbers, const std::vector<int>& categor
 
 }  // namespace
 
-Kernel::Kernel(const Space& space) : layout_(space), dims_(space.size()) {
+Kernel::Kernel(const Space& space, double noise_deviation) : layout_(space), dims_(space.size()) {
   const auto block = [&](const std::vector<int>& members) {
     Block b;
     b.members = members;
@@ -75,11 +75,12 @@ Kernel::Kernel(const Space& space) : layout_(space), dims_(space.size()) {
   int numbers = 0;
   for (int i = 0; i < dims_; ++i) numbers += layout_.is_number(i);
   for (int i = 0; i < dims_; ++i) {
-    mean_[i] = layout_.is_number(i) ? std::sqrt(2.0) + std::log(std::sqrt(std::max(numbers, 1)))
-                                    : std::log(2.0 / std::max(dims_ - numbers, 1));
-    sd_[i] = layout_.is_number(i) ? std::sqrt(3.0) : 1.2;
+    mean_[i] = layout_.is_number(i) ? std::sqrt(2.0) - 1 + std::log(std::sqrt(std::max(numbers, 1)))
+                                    : 0.5 + std::log(2.0 / std::max(dims_ - numbers, 1));
+    sd_[i] = layout_.is_number(i) ? std::sqrt(3.0) : 1;
   }
   mean_[noise()] = -4;
+  sd_[noise()] = noise_deviation;
   if (sum_ >= 0) mean_[sum_] = -1;
   if (branch_ >= 0) mean_[branch_] = -1;
 }

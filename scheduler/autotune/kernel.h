@@ -13,13 +13,16 @@ using Eigen::VectorXd;
 // product, of the sum (with numbers and categories), of the branches (conditional spaces).
 class Kernel {
  public:
-  explicit Kernel(const Space& space);
+  // noise_deviation: of the prior of log(noise variance) about -4.
+  explicit Kernel(const Space& space, double noise_deviation = 3);
 
   const Layout& layout() const { return layout_; }
   int size() const { return static_cast<int>(mean_.size()); }  // of theta
   int noise() const { return dims_; }
 
-  // Independent normal priors of theta: lengths LogN(sqrt 2 + log(sqrt d), sqrt 3) (Hvarfner, Hellsten, Nardi 2024).
+  // Independent normal priors of theta: lengths LogN(sqrt 2 - 1 + log(sqrt d), sqrt 3), shorter by e than those of
+  // Hvarfner, Hellsten and Nardi (2024), and noise LogN(-4, 3), as tasks without noise are common: docs/autotune.md has
+  // the ablation.
   const VectorXd& prior_mean() const { return mean_; }
   const VectorXd& prior_sd() const { return sd_; }
 

@@ -19,11 +19,15 @@ absl::Status bad(int64_t trial, const absl::FormatSpec<T...>& format, const T&..
                                     absl::StrFormat(format, values...));
 }
 
-constexpr double kCaution = 100;
+constexpr double kCaution = 1000;  // how steeply points that may fail are shunned
+constexpr double kHopeless = -50;  // of log EI: a certain surrogate has no bound, and would outweigh any caution
+constexpr double kDoubt = 1;       // deviations taken off the mean of what is recommended
+constexpr double kRaces = 0.2;     // of the trials, where noise hides which is best
 
 SurrogateOptions one_chain_of_labels() {
   SurrogateOptions out;
   out.warps = {Warp::standard};
+  out.noise_deviation = 0.3;  // labels are nearly certain: else all of them may pass for noise
   return out;
 }
 
@@ -171,10 +175,10 @@ Suggestion Study::start(int64_t trial, Random& random) const {
   return {std::move(point), "start"};
 }
 
-// One trial in ten races the three best points by mean, if one's deviation is more than what parts it from the next.
+// One trial in five races the three best points by mean, if one's deviation is more than what parts it from the next.
 std::optional<Point> Study::replicate(Random& random) const {
   const Surrogate& s = objectives_[0];
-  if (!options_.replicates || objectives_.size() > 1 || s.size() < 20 || random.uniform() > 0.1) return std::nullopt;
+  if (!options_.replicates || objectives_.size() > 1 || s.size() < 20 || random.uniform() > kRaces) return std::nullopt;
   const std::vector<Point> best = elites(3);
   if (best.size() < 2 || s.noise_share() < 0.02) return std::nullopt;
   const Prediction p = s.predict(s.kernel().layout().encode(*space_, best));
@@ -216,7 +220,7 @@ absl::StatusOr<Suggestion> Study::suggest(int64_t trial) const {
     const Prediction p = feasible_.predict(x);
     for (Eigen::Index j = 0; j < out.size(); ++j) {
       const double chance = normal_cdf((p.mean[j] - 0.5) / std::sqrt(p.variance[j] + 0.02));
-      out[j] += std::log(chance + 1e-12) - kCaution * std::max(0.0, demanded - chance);
+      out[j] = std::max(out[j], kHopeless) + std::log(chance + 1e-12) - kCaution * std::max(0.0, demanded - chance);
     }
     return out;
   };
@@ -243,19 +247,18 @@ absl::StatusOr<bool> Study::should_stop(int64_t trial) const {
 absl::StatusOr<Recommendation> Study::recommend() const {
   const Surrogate& s = objectives_[0];
   if (s.size() == 0) return absl::FailedPreconditionError("[autotune] no trial has ended with a value");
-  const VectorXd means = s.means();
+  const Prediction all = s.predict(s.kernel().layout().encode(*space_, s.points()));
   Eigen::Index best, seen;
-  means.maxCoeff(&best);
+  (all.mean - kDoubt * all.variance.cwiseSqrt()).maxCoeff(&best);
   s.observed().maxCoeff(&seen);
   std::vector<int64_t> ids;
   for (const Event& event : log_)
     if (const auto* told = std::get_if<Told>(&event)) ids.push_back(told->trial);
-  const Prediction p = s.predict(s.encode(s.points()[static_cast<size_t>(best)]));
-  const double sign = options_.maximize[0] ? 1 : -1, off = 1.96 * std::sqrt(p.variance[0]);
+  const double sign = options_.maximize[0] ? 1 : -1, off = 1.96 * std::sqrt(all.variance[best]);
   return Recommendation{.trial = ids[static_cast<size_t>(best)],
-                        .mean = sign * means[best],
-                        .low = sign * means[best] - off,
-                        .high = sign * means[best] + off,
+                        .mean = sign * all.mean[best],
+                        .low = sign * all.mean[best] - off,
+                        .high = sign * all.mean[best] + off,
                         .best_observed = ids[static_cast<size_t>(seen)]};
 }
 

@@ -29,7 +29,7 @@ double log_improvement_slope(double z) {
 
 Surrogate::Surrogate(std::shared_ptr<const Space> space, SurrogateOptions options, uint64_t seed)
     : space_(std::move(space)),
-      kernel_(std::make_shared<Kernel>(*space_)),
+      kernel_(std::make_shared<Kernel>(*space_, options.noise_deviation)),
       options_(std::move(options)),
       seed_(seed),
       features_(kernel_->layout().rows(), 0) {

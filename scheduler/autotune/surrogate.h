@@ -16,6 +16,7 @@ double log_improvement_slope(double z);
 struct SurrogateOptions {
   int chains_per_warp = 2;
   std::vector<Warp> warps = {Warp::standard, Warp::half_rank, Warp::power};
+  double noise_deviation = 3;  // of the prior, as Kernel has it
   int leapfrogs = 5;
   int chains_per_update = 2;  // beyond `few` trials; all of them before
   int few = 24;

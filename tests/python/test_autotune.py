@@ -79,3 +79,14 @@ def test_an_exception_is_told_and_passes_through():
     with pytest.raises(ZeroDivisionError):
         study.optimize(lambda trial: 1 / 0, n_trials=3)
     assert study.trials[0]["failure"] == "user_error"
+
+
+def test_an_objective_written_for_optuna_runs_as_it_is():
+    def objective(trial):
+        kind = trial.suggest_categorical("kind", ["adam", "sgd"])
+        momentum = trial.suggest_float("momentum", 0.0, 0.99) if kind == "sgd" else 0.5
+        return abs(trial.suggest_int("layers", 1, 4) - 3) + abs(momentum - 0.9) + 0 * trial.suggest_float("lr", 1e-5, 1e-1, log=True)
+
+    assert ds.AutoTune(SPACE, minimize="loss", seed=2).optimize(objective, n_trials=25).params["layers"] == 3
+    with pytest.raises(ValueError, match="width: no active parameter of trial 0"):
+        ds.AutoTune(SPACE, minimize="loss").ask().suggest_int("width", 1, 2)

@@ -183,7 +183,7 @@ TEST(AutotuneStudy, StopsTheHopelessAndNeverTheBest) {
     ASSERT_TRUE(study.apply(Told{id, {value}, stop}).ok());
   }
   EXPECT_GT(stopped, 10);
-  EXPECT_EQ(study.recommend()->trial, 37);
+  EXPECT_EQ(study.recommend()->best_observed, 37);
 }
 
 }  // namespace

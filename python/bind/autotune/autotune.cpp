@@ -64,6 +64,8 @@ Study make_study(nb::list parameters, nb::object allows, uint64_t seed, std::vec
   set("startup", out.startup), set("replicates", out.replicates), set("stopping", out.stopping);
   set("least_steps", out.least_steps), set("policy_rounds", out.propose.policy_rounds);
   set("spread", out.propose.spread), set("mutants", out.propose.mutants), set("rollouts", out.propose.rollouts);
+  set("leapfrogs", out.surrogate.leapfrogs), set("few", out.surrogate.few);
+  set("chains_per_update", out.surrogate.chains_per_update), set("rounds", out.propose.rounds);
   set("refined", out.propose.refined), set("chains_per_warp", out.surrogate.chains_per_warp);
   if (options.contains("warps")) {
     out.surrogate.warps.clear();
