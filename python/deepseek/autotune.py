@@ -73,11 +73,11 @@ class Best:
 
 
 class AutoTune:
-    """A study of one or two objectives.
+    """A study of one objective.
 
     space: name -> {"float" | "log" | "logit" | "int" | "log_int": [low, high]} or {"choice" | "ordinal": [...]};
       with "when": {parent: value or [values]} a parameter is active only for those values of its parent.
-    maximize, minimize: a name, or a list of names; two objectives in all at most.
+    maximize, minimize: the name of the objective, in one of them.
     constraints: functions of a dict of parameters; points for which one is false are never suggested.
     Errors of the space are ValueError and name the parameter.
     """

@@ -45,9 +45,9 @@ absl::StatusOr<Failure> failure_named(const std::string& name) {
 }
 
 absl::StatusOr<Study> Study::create(Space space, StudyOptions options) {
-  if (options.maximize.empty() || options.maximize.size() > 2)
-    return absl::InvalidArgumentError(
-        absl::StrFormat("[autotune] a study has one or two objectives, got %d", options.maximize.size()));
+  if (options.maximize.size() != 1)
+    return absl::UnimplementedError(
+        absl::StrFormat("[autotune] a study has one objective, got %d", options.maximize.size()));
   return Study(std::move(space), std::move(options));
 }
 

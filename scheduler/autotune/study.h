@@ -46,7 +46,7 @@ struct Trial {
 
 struct StudyOptions {
   uint64_t seed = 0;
-  std::vector<bool> maximize = {true};  // one an objective: one or two
+  std::vector<bool> maximize = {true};  // one an objective; more than one is refused
   int startup = 0;                      // trials before the surrogate is asked; 0: by the number of parameters
   bool replicates = true;               // run good points again where noise hides which is best
   bool stopping = true;                 // should_stop() may say so

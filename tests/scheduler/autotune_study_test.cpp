@@ -162,7 +162,7 @@ TEST(AutotuneStudy, RefusesEventsThatCannotBe) {
   ASSERT_TRUE(study.apply(Told{0, {1}}).ok());
   EXPECT_EQ(study.apply(Told{0, {1}}).message(), "[autotune] trial 0: it has ended");
   EXPECT_EQ(study.log().size(), 3u);
-  EXPECT_FALSE(Study::create(tree(), {.maximize = {true, true, false}}).ok());
+  EXPECT_FALSE(Study::create(tree(), {.maximize = {true, true}}).ok());
 }
 
 TEST(AutotuneStudy, StopsTheHopelessAndNeverTheBest) {
