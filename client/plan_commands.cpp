@@ -1,8 +1,10 @@
 // dsctl plan. It asks no coordinator.
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "client/commands.h"
+#include "client/job_plan.h"
 #include "client/planning/inputs.h"
 #include "client/planning/report.h"
 #include "client/planning/validate.h"
@@ -11,10 +13,11 @@ namespace ds::client {
 namespace {
 
 constexpr int kDoesNotFit = 3;
+constexpr const char* kCluster = "eos";
 constexpr double kTokensAParameter = 20;  // arXiv 2203.15556: where a budget of compute is spent best
 
 struct PlanOptions {
-  std::string file, cluster = "eos", fix, software;
+  std::string file, cluster = kCluster, fix, software;
   int devices = 0, top = 5;
   double tokens = 0, price = 0;
   bool exhaustive = false;
@@ -59,7 +62,27 @@ int show_plan(const Shell& shell, const plan::Cluster& cluster, const plan::Tran
   return kOk;
 }
 
+// On this machine's slots; what describes another cluster is no answer to it.
+int run_job_plan(const Shell& shell, const PlanOptions& options, const v1::JobSpec& job) {
+  const std::pair<const char*, bool> others[] = {{"--cluster", options.cluster != kCluster},
+                                                 {"--fix", !options.fix.empty()},
+                                                 {"--software", !options.software.empty()},
+                                                 {"--tokens", options.tokens > 0},
+                                                 {"--price", options.price > 0},
+                                                 {"--exhaustive", options.exhaustive}};
+  for (const auto& [name, given] : others)
+    if (given)
+      return shell.fail(absl::InvalidArgumentError(absl::StrCat(
+          options.file, ": ", name, " is for transformers; this job is planned on the slots of this machine")));
+  auto plan = plan_job(job, std::filesystem::path(options.file).parent_path(), options.devices);
+  if (!plan.ok()) return shell.fail(plan.status());
+  return shell.show(job_plan_view(*plan, options.top));
+}
+
 int run_plan(const Shell& shell, const PlanOptions& options) {
+  auto job = read_traced_job(options.file);
+  if (!job.ok()) return shell.fail(job.status());
+  if (*job) return run_job_plan(shell, options, **job);
   auto model = read_model(options.file);
   if (!model.ok()) return shell.fail(model.status());
   auto wish = parse_wish(options.fix);
@@ -79,9 +102,12 @@ int run_plan(const Shell& shell, const PlanOptions& options) {
 void add_plan_commands(CLI::App& app, Shell& shell) {
   auto o = std::make_shared<PlanOptions>();
   CLI::App* command = app.add_subcommand("plan", "The fastest layout of a model over a cluster, and why");
-  command->add_option("FILE", o->file, "a transformer's description, a gpt job file, or a known model")->required();
+  command->add_option("FILE", o->file, "a job file, a transformer's description, or a known model")->required();
   command->add_option("--cluster", o->cluster, "a preset or a file")->capture_default_str();
-  command->add_option("--devices", o->devices, "of the cluster; default: all, or the product of --fix")
+  command
+      ->add_option(
+          "--devices", o->devices,
+          "of the cluster; default: all, or the product of --fix; slots of this machine for other jobs than gpt's")
       ->check(CLI::Range(1, 1 << 20));
   command->add_option("--top", o->top, "layouts to show")->check(CLI::Range(1, 1000))->capture_default_str();
   command->add_option("--fix", o->fix, "KEY=VALUE,... that hold; with all three degrees, the one layout to evaluate");

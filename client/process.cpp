@@ -55,7 +55,9 @@ bool stopped(const ProcessId& process) {
   return alive(process) && !fields.empty() && (fields[0] == "T" || fields[0] == "t");
 }
 
-absl::StatusOr<ProcessId> spawn_detached(const std::vector<std::string>& argv, const std::string& log) {
+namespace {
+
+absl::StatusOr<pid_t> spawn(const std::vector<std::string>& argv, const std::string& log, short flags) {
   std::vector<char*> arguments;
   for (const std::string& word : argv) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -67,13 +69,33 @@ absl::StatusOr<ProcessId> spawn_detached(const std::vector<std::string>& argv, c
   posix_spawn_file_actions_addclosefrom_np(&files, 3);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  posix_spawnattr_setflags(&attributes, flags);
   pid_t pid = 0;
   const int error = posix_spawn(&pid, argv[0].c_str(), &files, &attributes, arguments.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   if (error != 0) return absl::InternalError(absl::StrCat("cannot start ", argv[0], ": ", std::strerror(error)));
-  return identify(pid);
+  return pid;
+}
+
+}  // namespace
+
+absl::StatusOr<ProcessId> spawn_detached(const std::vector<std::string>& argv, const std::string& log) {
+  absl::StatusOr<pid_t> pid = spawn(argv, log, POSIX_SPAWN_SETSID);
+  if (!pid.ok()) return pid.status();
+  return identify(*pid);
+}
+
+absl::Status run_to_end(const std::vector<std::string>& argv, const std::string& log) {
+  absl::StatusOr<pid_t> pid = spawn(argv, log, 0);
+  if (!pid.ok()) return pid.status();
+  int status = 0;
+  while (waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return absl::OkStatus();
+  const std::string printed = read_file(log);
+  return absl::InternalError(
+      absl::StrCat(argv[0], ": ", printed.substr(printed.size() > 1024 ? printed.size() - 1024 : 0)));
 }
 
 int stop(const std::vector<ProcessId>& processes, std::chrono::milliseconds patience) {

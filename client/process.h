@@ -27,6 +27,9 @@ bool stopped(const ProcessId& process);
 // Starts argv[0] in a session of its own, without our descriptors; its output is appended to `log`.
 absl::StatusOr<ProcessId> spawn_detached(const std::vector<std::string>& argv, const std::string& log);
 
+// Runs argv[0] to its end. An error has the end of what it printed, which is in `log`.
+absl::Status run_to_end(const std::vector<std::string>& argv, const std::string& log);
+
 // SIGTERM, and SIGKILL to those that are left after `patience`. Returns how many had to be killed.
 int stop(const std::vector<ProcessId>& processes, std::chrono::milliseconds patience);
 

@@ -40,6 +40,8 @@ std::vector<Transformer> models() {
           llama("llama-70b", 80, 8192, 64, 28672), llama("llama-405b", 126, 16384, 128, 53248)};
 }
 
+bool is_job(const Json& document) { return document.contains("model") && document["model"].is_object(); }
+
 absl::StatusOr<Transformer> from_job(const std::string& text, const std::string& path) {
   auto job = spec::parse_job(text);
   if (!job.ok()) return job.status();
@@ -249,8 +251,22 @@ absl::StatusOr<Transformer> read_model(const std::string& path) {
   if (!text.ok()) return text.status();
   auto document = parse_document(*text, path);
   if (!document.ok()) return document.status();
-  if (document->contains("model") && (*document)["model"].is_object()) return from_job(*text, path);
+  if (is_job(*document)) return from_job(*text, path);
   return from_description(*document, path);
+}
+
+absl::StatusOr<std::optional<v1::JobSpec>> read_traced_job(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return std::nullopt;
+  auto text = read_text(path);
+  if (!text.ok()) return text.status();
+  auto document = parse_document(*text, path);
+  if (!document.ok()) return document.status();
+  if (!is_job(*document)) return std::nullopt;
+  auto job = spec::parse_job(*text);
+  if (!job.ok()) return absl::Status(job.status().code(), absl::StrCat(path, ": ", job.status().message()));
+  if (job->model().family() == "gpt") return std::nullopt;
+  return *std::move(job);
 }
 
 bool is_preset(const std::string& name) { return plan::preset(name).ok(); }

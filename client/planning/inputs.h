@@ -1,9 +1,11 @@
 // What the planning commands read: a model, a cluster, a wish.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "ds/v1/job.pb.h"
 #include "scheduler/plan/plan.h"
 
 namespace ds::client {
@@ -11,6 +13,9 @@ namespace ds::client {
 // A plain description {layers, hidden, heads, kv_heads, ffn, vocab, sequence, batch, gated, tied}, a job file of the
 // gpt family, or the name of a known model.
 absl::StatusOr<plan::Transformer> read_model(const std::string& file_or_name);
+// A job file whose model is traced to be planned: any but the gpt family's, which has a closed form. nullopt: the file
+// is none. InvalidArgument as of parse_job().
+absl::StatusOr<std::optional<v1::JobSpec>> read_traced_job(const std::string& file);
 absl::StatusOr<plan::Transformer> known_model(const std::string& name);
 std::vector<std::string> known_models();
 

@@ -21,8 +21,6 @@ inline constexpr int kAutomatic = -1;  // StrategySpec.data_parallel: auto
 
 // profiles.cpp: messages and the planner's values
 bool needs_profile(const v1::JobRecord& record);
-plan::DataParallelJob data_parallel_job(const v1::JobRecord& record);
-plan::SlotConstants slot_constants(const v1::Constants& constants);
 v1::Plan plan_message(const plan::DataParallelPlan& plan);
 
 class Machine {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/core/machine.h"
+#include "scheduler/plan/messages.h"
 #include "scheduler/schedule.h"
 
 namespace ds::coordinator {
@@ -17,7 +18,7 @@ scheduler::Turn turn_of(const v1::JobRecord& record, bool resumed) {
 
 scheduler::QueuedJob queued_job(const v1::JobRecord& record) {
   scheduler::QueuedJob job{record.job().id(), turn_of(record, record.ran()), ranks_wanted(record)};
-  if (record.has_profile()) job.automatic = data_parallel_job(record);
+  if (record.has_profile()) job.automatic = plan::data_parallel_job(record.profile(), record.job().spec());
   return job;
 }
 
@@ -51,7 +52,7 @@ scheduler::Cluster Machine::cluster() const {
   for (const auto& [name, worker] : state_.workers) {
     scheduler::WorkerView w{name, worker.state() == v1::WORKER_READY, worker.slots(), {}, {}};
     w.labels.insert(worker.labels().begin(), worker.labels().end());
-    if (worker.has_constants()) w.constants = slot_constants(worker.constants());
+    if (worker.has_constants()) w.constants = plan::slot_constants(worker.constants());
     for (int slot = 0; slot < worker.slots(); ++slot) {
       if (!busy[name].count(slot)) w.free.push_back(slot);
     }

@@ -5,12 +5,6 @@
 namespace ds::coordinator {
 namespace {
 
-plan::Work work_of(const v1::Work& w) { return {w.matmul_flops(), w.conv_flops(), w.bytes(), w.kernels()}; }
-
-plan::SlotRates rates_of(const v1::SlotRates& r) {
-  return {r.matmul_flops(), r.conv_flops(), r.memory_bytes(), r.kernel_seconds()};
-}
-
 bool waits(const v1::JobRecord& record) {
   const v1::JobState state = record.job().state();
   return (state == v1::PENDING || state == v1::RECOVERING) && record.stop() == v1::STOP_NOTHING;
@@ -20,19 +14,6 @@ bool waits(const v1::JobRecord& record) {
 
 bool needs_profile(const v1::JobRecord& record) {
   return record.job().spec().strategy().data_parallel() == kAutomatic && !record.has_profile();
-}
-
-plan::DataParallelJob data_parallel_job(const v1::JobRecord& record) {
-  const v1::ModelProfile& p = record.profile();
-  const v1::TrainSpec& train = record.job().spec().train();
-  return {{work_of(p.sample()), work_of(p.step()), work_of(p.update()), p.gradient_bytes()},
-          train.batch_size(),
-          record.job().spec().strategy().zero() >= 1,
-          plan::rank_counts(train.batch_size(), train.deterministic(), train.virtual_shards())};
-}
-
-plan::SlotConstants slot_constants(const v1::Constants& c) {
-  return {rates_of(c.alone()), rates_of(c.busy()), c.ranks(), c.all_reduce_seconds(), c.all_reduce_bytes()};
 }
 
 v1::Plan plan_message(const plan::DataParallelPlan& plan) {

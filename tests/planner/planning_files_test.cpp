@@ -154,6 +154,36 @@ TEST(Dsctl, PlansAndRefusesWithoutACoordinator) {
   EXPECT_EQ(dsctl("sim goodput --mttf soon").second, 2);
 }
 
+constexpr char kMlp[] =
+    "name: small\nmodel: {family: mlp, hidden: [512, 256]}\ndata: {dataset: fashion_mnist}\n"
+    "train: {epochs: 1, batch_size: 128, optimizer: {name: adamw, lr: 0.001}}\n";
+
+TEST_F(Files, AnotherJobIsTracedAndPlannedOnThisMachinesSlots) {
+  const std::string job = write("mlp.yaml", kMlp);
+  const auto [plan, planned] = dsctl("plan " + job + " --devices 1");
+  ASSERT_EQ(planned, 0);
+  EXPECT_EQ(plan["model"]["parameters"], 784 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10);
+  EXPECT_EQ(plan["layout"]["data_parallel"], 1);
+  double step = 0;
+  for (const Json& part : plan["parts"]) step += part.get<double>();
+  EXPECT_GT(step, 0);
+  EXPECT_NEAR(plan["step_seconds"].get<double>(), step, 1e-9 * step);
+  EXPECT_EQ(plan["stages"][0]["memory"]["optimizer"], 2 * plan["stages"][0]["memory"]["weights"].get<double>());
+}
+
+TEST_F(Files, AJobThatCannotBePlannedHereIsRefused) {
+  const std::string job = write("mlp.yaml", kMlp);
+  EXPECT_EQ(dsctl("plan " + job + " --devices 100000").second, 2) << "more slots than cores";
+  EXPECT_EQ(dsctl("plan " + job + " --cluster selene").second, 2) << "it is planned on this machine";
+  EXPECT_EQ(dsctl("plan " + write("script.yaml", "name: s\nmodel: {script: train.py}\n")).second, 2);
+  EXPECT_EQ(dsctl("plan " + write("typo.yaml", "name: s\nmodel: {family: mpl}\n")).second, 2);
+  EXPECT_EQ(dsctl("plan " + write("graph.yaml",
+                                  "name: g\nmodel: {graph: nowhere.safetensors}\ndata: {dataset: tensors, path: "
+                                  "nowhere.safetensors}\ntrain: {batch_size: 8}\n"))
+                .second,
+            2);
+}
+
 TEST(Scale, FollowsTheRuleThatFits) {
   auto model = known_model("gpt-22b");
   const plan::Cluster eos = *plan::preset("eos");
