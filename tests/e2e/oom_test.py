@@ -46,7 +46,10 @@ class OutOfMemory(unittest.TestCase):
         self.cluster = Cluster(BIN, self.folder, workers=1)
         self.addCleanup(self.cluster.down)
         self.worker = self.cluster.record()["workers"][0]["pid"]
-        (self.group / "cgroup.procs").write_text(str(self.worker))
+        try:
+            (self.group / "cgroup.procs").write_text(str(self.worker))
+        except OSError as error:  # version 2 has no processes beside groups
+            self.skipTest(f"no process can be moved to a new control group: {error}")
 
     def remove_group(self) -> bool:
         try:
