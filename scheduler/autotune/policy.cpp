@@ -6,7 +6,7 @@
 namespace ds::autotune {
 namespace {
 
-constexpr int kBins = 10, kMostLevels = 32, kStartElites = 8;
+constexpr int kBins = 10, kMostBins = 32, kStartElites = 8;
 constexpr double kRate = 2;
 
 }  // namespace
@@ -15,7 +15,7 @@ Policy::Policy(const Space& space, const std::vector<Point>& elites) : space_(&s
   const size_t used = std::min<size_t>(kStartElites, elites.size());
   for (int i = 0; i < space.size(); ++i) {
     const int levels = space.levels(i);
-    const int bins = levels > 0 && levels <= kMostLevels ? levels : kBins;
+    const int bins = levels > 0 && levels <= kMostBins ? levels : kBins;
     Eigen::VectorXd counts = Eigen::VectorXd::Constant(bins, 4.0 / bins);
     logits_.push_back(counts);
     for (size_t e = 0; e < used; ++e)
