@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/process.h"
+#include "proto/digest/digest.h"
 #include "scheduler/plan/messages.h"
 
 namespace ds::client {
@@ -43,6 +44,9 @@ std::string path_in(const std::string& folder, const std::string& name) {
 absl::StatusOr<v1::ModelProfile> profile(v1::JobSpec spec, const std::string& folder, const std::string& scratch) {
   if (!spec.model().script().empty())
     return absl::InvalidArgumentError("model.script: a program cannot be traced, so there is nothing to plan on");
+  for (const std::string& name : {spec.model().graph(), spec.data().path()})
+    if (digest::is_digest(name))
+      return absl::InvalidArgumentError(absl::StrCat(name, ": artifacts lie at a coordinator; name the local file"));
   spec.mutable_model()->set_graph(path_in(folder, spec.model().graph()));
   spec.mutable_data()->set_path(path_in(folder, spec.data().path()));
   v1::StartRank start;

@@ -61,7 +61,7 @@ make_venv() {
 # Installs the Python package into the virtual environment, unless nothing it is made of has changed.
 install_python() {
   local stamp=$VENV/.installed
-  if [[ -f $stamp && -z $(find python engine kernels proto client cmake CMakeLists.txt pyproject.toml -newer "$stamp" -type f -print -quit) ]]; then return 0; fi
+  if [[ -f $stamp && -z $(find python engine kernels proto scheduler client cmake CMakeLists.txt pyproject.toml -newer "$stamp" -type f -print -quit) ]]; then return 0; fi
   say "installing the Python package into build/venv"
   # The compiler by the name that the daemons' build calls it: to the compiler cache another name is another compiler.
   CC=cc CXX=c++ "$VENV/bin/pip" install -q --disable-pip-version-check --no-build-isolation --no-deps . && touch "$stamp"

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "worker/cores.h"
+#include "worker/memory.h"
 #include "worker/process.h"
 
 namespace ds::worker {
@@ -72,6 +73,7 @@ absl::StatusOr<v1::Constants> constants(const MeasureOptions& options) {
   std::filesystem::remove(log);
   absl::StatusOr<Process> process = spawn(command, log);
   if (!process.ok()) return process.status();
+  prefer_for_oom(process->pid);  // it inherits that we are spared
   const ExitStatus exit = wait_for(*process);
   auto measured = read(fresh);
   std::filesystem::remove(fresh);
