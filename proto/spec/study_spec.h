@@ -1,0 +1,35 @@
+// The study file: a job file with `search`, `objective`, `budget`, `constraints` and `seed` beside the job's keys.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ds/v1/tune.pb.h"
+
+namespace ds::spec {
+
+// As parse_job(): defaults filled, validated, every problem of the file in one InvalidArgument.
+absl::StatusOr<v1::StudySpec> parse_study(std::string_view yaml_or_json, std::string_view name = {});
+
+// Checks a study with its defaults filled, as the coordinator takes it.
+absl::Status validate(const v1::StudySpec& study);
+
+// The job of a trial: the template with these values in place of its own, budget.max_epochs as its epochs, and a name.
+// Error: InvalidArgument, as validate(JobSpec) says it.
+absl::StatusOr<v1::JobSpec> trial_job(const v1::StudySpec& study, int64_t trial,
+                                      const std::map<std::string, std::string>& params);
+
+// What a built-in model costs, exactly; nothing for graphs and scripts.
+struct ModelSize {
+  double params = 0;
+  double flops = 0;  // forward, a sample
+};
+std::optional<ModelSize> model_size(const v1::JobSpec& job);
+
+std::string to_json(const v1::StudySpec& study, int indent = 2);
+
+}  // namespace ds::spec
