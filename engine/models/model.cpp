@@ -5,12 +5,21 @@
 namespace ds::models {
 namespace {
 
+// The widths of as many layers as `depth` says: the first of the list, and its last one again and again.
+std::vector<int64_t> to_depth(const char* where, std::vector<int64_t> widths, int64_t depth) {
+  if (depth < 0) fail(where, "the depth must be at least 1, or 0 for the list's own, got ", depth);
+  if (depth > 0 && widths.empty()) fail(where, "a depth of ", depth, " needs a width");
+  const int64_t last = widths.empty() ? 0 : widths.back();
+  if (depth > 0) widths.resize(static_cast<size_t>(depth), last);
+  return widths;
+}
+
 class Mlp final : public Model {
  public:
   Mlp(const ModelSpec& spec, nn::Initializer& init) {
     int64_t in = 1;
     for (int64_t d : spec.input_shape) in *= d;
-    std::vector<int64_t> widths = spec.hidden;
+    std::vector<int64_t> widths = to_depth("mlp", spec.hidden, spec.depth);
     widths.push_back(spec.classes);
     for (int64_t out : widths) {
       if (out < 1) fail("mlp", "a width must be at least 1, got ", out);
@@ -36,13 +45,14 @@ class Cnn final : public Model {
   Cnn(const ModelSpec& spec, nn::Initializer& init) {
     if (spec.input_shape.size() != 3) fail("cnn", "samples must be images (channels,height,width)");
     int64_t in = spec.input_shape[0], h = spec.input_shape[1], w = spec.input_shape[2];
-    for (int64_t out : spec.channels) {
+    const std::vector<int64_t> channels = to_depth("cnn", spec.channels, spec.depth);
+    for (int64_t out : channels) {
       if (out < 1) fail("cnn", "channels must be at least 1, got ", out);
       convs_.push_back(std::make_unique<nn::Conv2d>(in, out, 3, init, Conv2dOptions{.pad_h = 1, .pad_w = 1}));
       register_module("convs." + std::to_string(convs_.size() - 1), *convs_.back());
       in = out, h /= 2, w /= 2;
     }
-    if (h < 1 || w < 1) fail("cnn", spec.channels.size(), " poolings leave nothing of the image; use fewer channels");
+    if (h < 1 || w < 1) fail("cnn", channels.size(), " poolings leave nothing of the image; use fewer channels");
     hidden_ = std::make_unique<nn::Linear>(in * h * w, kHidden, init);
     classes_ = std::make_unique<nn::Linear>(kHidden, spec.classes, init);
     register_module("hidden", *hidden_);

@@ -9,9 +9,10 @@
 namespace ds::models {
 
 struct ModelSpec {
-  std::string family = {};                                           // mlp | cnn | gpt
-  std::vector<int64_t> hidden = {};                                  // mlp
-  std::vector<int64_t> channels = {};                                // cnn
+  std::string family = {};             // mlp | cnn | gpt
+  std::vector<int64_t> hidden = {};    // mlp
+  std::vector<int64_t> channels = {};  // cnn
+  int64_t depth = 0;                   // mlp, cnn: layers, the list's last width repeated; 0: as the list says
   int64_t layers = 0, heads = 0, width = 0, context = 0, vocab = 0;  // gpt
   std::vector<int64_t> input_shape = {};                             // of one sample
   int64_t classes = 0;

@@ -9,6 +9,7 @@ models::ModelSpec spec_of(const TrainConfig& c, const data::Dataset& d) {
   s.family = c.model.family;
   s.hidden = c.model.hidden;
   s.channels = c.model.channels;
+  s.depth = c.model.depth;
   s.layers = c.model.layers, s.heads = c.model.heads, s.width = c.model.width, s.context = c.model.context;
   s.input_shape.assign(d.input_shape().begin(), d.input_shape().end());
   s.classes = d.classes();

@@ -17,6 +17,7 @@ struct ModelConfig {
   std::string family;             // mlp | cnn | gpt
   std::vector<int64_t> hidden;    // mlp: widths of the hidden layers
   std::vector<int64_t> channels;  // cnn: output channels of each convolution
+  int64_t depth = 0;              // mlp, cnn: layers, the list's last width repeated; 0: as the list says
   int64_t layers = 0, heads = 0, width = 0, context = 0, vocab = 0;  // gpt
 };
 

@@ -21,18 +21,6 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using Problems = std::vector<Problem>;
 
-std::string outside(const Field& field, double value, const std::string& shown) {
-  const auto answer = [&](const char* what, double limit) {
-    return absl::StrCat(shown, " is not allowed; ", what, " ", show(limit));
-  };
-  if (value < field.least && !field.above_least) return answer("the least is", field.least);
-  if (value <= field.least && field.above_least) return answer("it must be greater than", field.least);
-  if (value > field.most && !field.below_most) return answer("the most is", field.most);
-  if (value >= field.most && field.below_most) return answer("it must be less than", field.most);
-  if (value != value) return absl::StrCat(shown, " is not a number");
-  return "";
-}
-
 void check_choice(const Field& field, const Slot& slot, Problems* problems) {
   const std::string& value = slot.owner->GetReflection()->GetString(*slot.owner, slot.descriptor);
   const std::vector<std::string> choices = absl::StrSplit(field.choices, '|');
@@ -75,10 +63,8 @@ void check_field(const v1::JobSpec& spec, const Field& field, Problems* problems
   if (!belongs) {
     problems->push_back(
         {std::string(field.path), absl::StrCat("is used only where ", describe(field.only), "; remove it")});
-  } else if (!field.choices.empty()) {
-    check_choice(field, slot, problems);
-  } else if (is_number(slot.descriptor)) {
-    check_range(field, slot, problems);
+  } else {
+    for (Problem& p : check_value(field, slot)) problems->push_back(std::move(p));
   }
 }
 
@@ -173,10 +159,12 @@ void check_samples(const v1::JobSpec& spec, Problems* problems) {
 // Each convolution is followed by a pooling that halves the image.
 void check_images(const v1::JobSpec& spec, Problems* problems) {
   const int levels = std::bit_width(static_cast<uint64_t>(kFashionSide)) - 1;
-  if (spec.model().family() == "cnn" && known_images(spec) && spec.model().channels_size() > levels)
-    problems->push_back(
-        {"model.channels", absl::StrCat("a list of ", spec.model().channels_size(), " halves the ", kFashionSide, "x",
-                                        kFashionSide, " images of fashion_mnist to nothing; the most is ", levels)});
+  const bool deep = spec.model().has_depth();
+  const int64_t layers = deep ? spec.model().depth() : spec.model().channels_size();
+  if (spec.model().family() == "cnn" && known_images(spec) && layers > levels)
+    problems->push_back({deep ? "model.depth" : "model.channels",
+                         absl::StrCat(deep ? "" : "a list of ", layers, " halves the ", kFashionSide, "x", kFashionSide,
+                                      " images of fashion_mnist to nothing; the most is ", levels)});
 }
 
 // Exactly one of the three ways to say what is trained.
@@ -237,6 +225,28 @@ void check_schedule(const v1::JobSpec& spec, Problems* problems) {
 
 }  // namespace
 
+std::string outside(const Field& field, double value, const std::string& shown) {
+  const auto answer = [&](const char* what, double limit) {
+    return absl::StrCat(shown, " is not allowed; ", what, " ", show(limit));
+  };
+  if (value < field.least && !field.above_least) return answer("the least is", field.least);
+  if (value <= field.least && field.above_least) return answer("it must be greater than", field.least);
+  if (value > field.most && !field.below_most) return answer("the most is", field.most);
+  if (value >= field.most && field.below_most) return answer("it must be less than", field.most);
+  if (value != value) return absl::StrCat(shown, " is not a number");
+  return "";
+}
+
+std::vector<Problem> check_value(const Field& field, const Slot& slot) {
+  Problems problems;
+  if (!field.choices.empty()) {
+    check_choice(field, slot, &problems);
+  } else if (is_number(slot.descriptor)) {
+    check_range(field, slot, &problems);
+  }
+  return problems;
+}
+
 std::vector<ArtifactName> artifacts(const v1::JobSpec& spec) {
   std::vector<ArtifactName> names;
   if (!spec.model().graph().empty()) names.push_back({"model.graph", spec.model().graph()});
@@ -295,8 +305,12 @@ std::vector<Problem> check_artifacts(const v1::JobSpec& spec, bool may_be_local)
 }
 
 void fill_defaults(v1::JobSpec& spec) {
+  fill_defaults(spec, [](const Field&) { return true; });
+}
+
+void fill_defaults(v1::JobSpec& spec, const std::function<bool(const Field&)>& wanted) {
   for (const Field& field : fields()) {
-    if (field.fallback.empty() || is_set(look(spec, field.path))) continue;
+    if (field.fallback.empty() || is_set(look(spec, field.path)) || !wanted(field)) continue;
     if (!holds(spec, field.only) || !holds(spec, field.fallback_only)) continue;
     const FieldDescriptor* descriptor = nullptr;
     google::protobuf::Message* owner = owner_of(spec, field.path, &descriptor);

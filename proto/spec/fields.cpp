@@ -5,6 +5,7 @@ namespace {
 
 constexpr double kMaxSteps = 1e15;
 constexpr Condition kMlp{"model.family", "mlp"}, kCnn{"model.family", "cnn"}, kGpt{"model.family", "gpt"};
+constexpr Condition kLayered{"model.family", "mlp|cnn"};
 constexpr Condition kSgd{"train.optimizer.name", "sgd"}, kAdamW{"train.optimizer.name", "adamw"};
 constexpr Condition kScript{"model.script", "", Condition::kGiven}, kEngine{"model.script", "", Condition::kNotGiven};
 constexpr Condition kCosine{"train.schedule.name", "cosine"}, kDeterministic{"train.deterministic", "true"};
@@ -13,16 +14,19 @@ constexpr Condition kCosine{"train.schedule.name", "cosine"}, kDeterministic{"tr
 constexpr Field kFields[] = {
     {.path = "name",
      .doc = "Name of the job: letters, digits, `-`, `_` and `.`, at most 63. Need not be unique.",
+     .fixed = true,
      .need = Need::kRequired},
     {.path = "model.family",
      .doc = "Built-in model: multi-layer perceptron, convolutional network, or transformer. Exactly one of "
             "`model.family`, `model.graph` and `model.script` is given.",
      .choices = "mlp|cnn|gpt"},
     {.path = "model.graph",
-     .doc = "A traced model, as the Python package exports it: a local file, which dsctl uploads, or `sha256:...`."},
+     .doc = "A traced model, as the Python package exports it: a local file, which dsctl uploads, or `sha256:...`.",
+     .fixed = true},
     {.path = "model.script",
-     .doc = "A Python script that every rank runs: a local file, which dsctl uploads, or `sha256:...`."},
-    {.path = "model.args", .doc = "Command line of the script.", .only = kScript},
+     .doc = "A Python script that every rank runs: a local file, which dsctl uploads, or `sha256:...`.",
+     .fixed = true},
+    {.path = "model.args", .doc = "Command line of the script.", .only = kScript, .fixed = true},
     {.path = "model.hidden",
      .doc = "Widths of the hidden layers.",
      .fallback = "512, 256",
@@ -35,6 +39,13 @@ constexpr Field kFields[] = {
      .least = 1,
      .most = 4096,
      .only = kCnn},
+    {.path = "model.depth",
+     .doc =
+         "mlp and cnn: number of hidden layers, or of convolutions: the first of `model.hidden` or `model.channels`, "
+         "its last one repeated. Without it: as many as are listed.",
+     .least = 1,
+     .most = 256,
+     .only = kLayered},
     {.path = "model.layers", .doc = "Transformer blocks.", .fallback = "4", .least = 1, .most = 1024, .only = kGpt},
     {.path = "model.heads",
      .doc = "Attention heads of a block.",
@@ -64,6 +75,7 @@ constexpr Field kFields[] = {
      .doc = "`fashion_mnist` for mlp and cnn, `tokens` for gpt, any for a graph or a script. `tensors`: a safetensors "
             "file with `train.inputs`, `train.targets`, and `test.inputs`, `test.targets` if there is a test set.",
      .choices = "fashion_mnist|tokens|tensors",
+     .fixed = true,
      .need = Need::kRequired,
      .need_only = kEngine},
     {.path = "data.path",
@@ -72,25 +84,31 @@ constexpr Field kFields[] = {
             "path that only the workers have. Default for fashion_mnist: the files of the Debian package "
             "`dataset-fashion-mnist`. Tokens are "
             "little-endian, 2 bytes each in `.bin` and `.u16`, 4 in `.u32`, 1 in any other file; a folder holds "
-            "`train.*`, and `test.*` or `val.*`; of a lone file the last tenth is the test set."},
+            "`train.*`, and `test.*` or `val.*`; of a lone file the last tenth is the test set.",
+     .fixed = true},
     {.path = "data.limit",
      .doc = "Use only the first N training samples; 0: all.",
      .least = 0,
      .most = kMaxSteps,
-     .only = kEngine},
+     .only = kEngine,
+     .fixed = true},
     {.path = "train.epochs",
      .doc = "Passes over the training samples; a last batch that is not full is left out of each.",
      .fallback = "1",
      .least = 1,
      .most = 1e6,
-     .only = kEngine},
+     .only = kEngine,
+     .fixed = true},
     {.path = "train.batch_size",
      .doc = "Samples of a step, over all ranks.",
      .fallback = "128",
      .least = 1,
      .most = 1048576,
      .only = kEngine},
-    {.path = "train.seed", .doc = "Of the weights, the order of the samples, and dropout.", .only = kEngine},
+    {.path = "train.seed",
+     .doc = "Of the weights, the order of the samples, and dropout.",
+     .only = kEngine,
+     .fixed = true},
     {.path = "train.optimizer.name", .doc = "Optimizer.", .fallback = "adamw", .choices = "sgd|adamw", .only = kEngine},
     {.path = "train.optimizer.lr",
      .doc = "Learning rate.",
@@ -155,11 +173,13 @@ constexpr Field kFields[] = {
      .doc = "Stop after N steps; 0: train all epochs.",
      .least = 0,
      .most = kMaxSteps,
-     .only = kEngine},
+     .only = kEngine,
+     .fixed = true},
     {.path = "train.threads",
      .doc = "Compute threads of a rank; 0: the worker's cores over its slots.",
      .least = 0,
-     .most = 1024},
+     .most = 1024,
+     .fixed = true},
     {.path = "strategy.data_parallel",
      .doc =
          "Ranks, each with an equal part of every batch; one slot a rank. `auto`: planned, at each start, on what the "
@@ -180,17 +200,20 @@ constexpr Field kFields[] = {
      .fallback = "200",
      .least = 0,
      .most = kMaxSteps,
-     .only = kEngine},
+     .only = kEngine,
+     .fixed = true},
     {.path = "checkpoint.keep",
      .doc = "Newest N checkpoints stay.",
      .fallback = "2",
      .least = 1,
      .most = 1e6,
-     .only = kEngine},
+     .only = kEngine,
+     .fixed = true},
     {.path = "priority",
      .doc = "Higher goes first; equal ones in the order of submission.",
      .least = -1000,
-     .most = 1000},
+     .most = 1000,
+     .fixed = true},
 };
 
 }  // namespace

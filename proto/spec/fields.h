@@ -1,6 +1,7 @@
 // The table of fields: what the messages of job.proto do not say about a job file.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <span>
 #include <string>
@@ -12,7 +13,8 @@
 
 namespace ds::spec {
 
-// Holds where the field at `path` has the value `value`, is given at all, or is not; an empty path always holds.
+// Holds where the field at `path` has the value `value` ("a|b": one of these), is given at all, or is not; an empty
+// path always holds.
 struct Condition {
   enum Kind { kIs, kGiven, kNotGiven };
   absl::string_view path;
@@ -37,6 +39,7 @@ struct Field {
   absl::string_view choices = "";  // "a|b|c"
   Condition only = {};             // the field belongs to this case, and must not be set in another
   Condition fallback_only = {};    // the default is given in this case only
+  bool fixed = false;              // a study may not search it
   bool automatic = false;          // the file may say `auto`, which is kAutomatic in the message
   Need need = Need::kOptional;     // kRequired: where `only` and `need_only` hold
   Condition need_only = {};
@@ -75,6 +78,12 @@ struct Problem {
   std::string text;  // what, without the path
   int line = 0;      // 1-based; 0: not known
 };
+// Why a number is not in the field's range, or "". `shown`: the number as the user wrote it.
+std::string outside(const Field& field, double value, const std::string& shown);
+// What is wrong with a value that is set, whatever other fields say.
+std::vector<Problem> check_value(const Field& field, const Slot& slot);
+// Defaults of the fields that are `wanted` only.
+void fill_defaults(v1::JobSpec& spec, const std::function<bool(const Field&)>& wanted);
 // Ranges, choices, needs, and the rules that join several fields.
 std::vector<Problem> check(const v1::JobSpec& spec);
 // Names of artifacts that are none; `may_be_local`: a path of the user's machine is well, as check() takes it.

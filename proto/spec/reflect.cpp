@@ -1,4 +1,5 @@
 // Fields of JobSpec by path, through protobuf's reflection.
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -6,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "proto/spec/fields.h"
 
@@ -92,11 +94,15 @@ bool holds(const v1::JobSpec& spec, const Condition& condition) {
   if (condition.kind != Condition::kIs) return is_set(slot) == (condition.kind == Condition::kGiven);
   if (!is_set(slot)) return false;
   const std::string value = show(slot);
-  return value == condition.value || value == quoted(condition.value);
+  const std::vector<absl::string_view> wanted = absl::StrSplit(condition.value, '|');
+  return std::any_of(wanted.begin(), wanted.end(),
+                     [&](absl::string_view w) { return value == w || value == quoted(w); });
 }
 
 std::string describe(const Condition& condition, absl::string_view quote) {
-  const std::string what = condition.kind == Condition::kIs      ? absl::StrCat(quote, condition.value, quote)
+  const std::string either = absl::StrCat(quote, " or ", quote);
+  const std::string values = absl::StrReplaceAll(condition.value, {{"|", either}});
+  const std::string what = condition.kind == Condition::kIs      ? absl::StrCat(quote, values, quote)
                            : condition.kind == Condition::kGiven ? "given"
                                                                  : "not given";
   return absl::StrCat(quote, condition.path, quote, " is ", what);

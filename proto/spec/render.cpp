@@ -1,4 +1,4 @@
-// A spec as JSON, and the table of fields as a page.
+// Specs as JSON, and the table of fields as a page.
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -6,6 +6,8 @@
 #include "absl/strings/str_split.h"
 #include "proto/spec/fields.h"
 #include "proto/spec/job_spec.h"
+#include "proto/spec/study_rules.h"
+#include "proto/spec/study_spec.h"
 
 namespace ds::spec {
 namespace {
@@ -20,6 +22,9 @@ Json scalar(const Slot& slot, int index) {
                                           : r->GetString(*slot.owner, slot.descriptor);
   return Json::parse(show(slot, index), nullptr, false);
 }
+
+// 3 and 0.1, as show() writes them.
+Json number_of(double value) { return Json::parse(show(value), nullptr, false); }
 
 Json value_of(const Field& field, const Slot& slot) {
   if (field.automatic && slot.owner->GetReflection()->GetInt32(*slot.owner, slot.descriptor) == kAutomatic)
@@ -99,12 +104,12 @@ constexpr char kTail[] = R"(
 - `mlp` and `cnn` train on `fashion_mnist`, `gpt` on `tokens`; `tokens` and `tensors` need `data.path`.
 - Where `data.path` is not given, `train.batch_size` is at most the 60,000 training samples of `fashion_mnist`, and
   `model.channels` has at most 4 entries: each halves the 28x28 images. It is never above `data.limit`.
+- `model.depth` says how many layers there are whatever the list says: of `[256, 128]`, 1 makes 256, and 4 makes 256, 128,
+  128, 128. Each convolution halves the images, so a cnn's depth is at most 4 too.
 - `model.width` is a multiple of `model.heads`; `train.schedule.min_lr` is at most `train.optimizer.lr`.
 )";
 
-}  // namespace
-
-std::string to_json(const v1::JobSpec& spec, int indent) {
+Json document_of(const v1::JobSpec& spec) {
   Json document = Json::object();
   for (const Field& field : fields()) {
     const Slot slot = look(spec, field.path);
@@ -113,6 +118,51 @@ std::string to_json(const v1::JobSpec& spec, int indent) {
     for (absl::string_view part : absl::StrSplit(field.path, '.')) at = &(*at)[std::string(part)];
     *at = value_of(field, slot);
   }
+  return document;
+}
+
+// A value of a searched key, as value_text() wrote it.
+Json choice_of(absl::string_view key, const std::string& text) {
+  const Field* field = find_field(key);
+  v1::JobSpec scratch;
+  if (field == nullptr || !set_value(&scratch, key, text).empty()) return text;
+  return value_of(*field, look(scratch, key));
+}
+
+Json document_of(const v1::StudySpec& study, const v1::SearchSpec& search) {
+  Json values = Json::array();
+  if (has_bounds(search.kind())) values = {number_of(search.low()), number_of(search.high())};
+  for (const std::string& choice : search.choices()) values.push_back(choice_of(search.key(), choice));
+  Json document = {{word_of(search.kind()), values}};
+  if (search.parent().empty()) return document;
+  const v1::SearchSpec* parent = find_search(study, search.parent());
+  const bool whole = parent != nullptr && has_bounds(parent->kind());
+  Json when = Json::array();
+  for (const std::string& value : search.when())
+    when.push_back(whole ? Json::parse(value, nullptr, false) : choice_of(search.parent(), value));
+  document["when"] = {{search.parent(), when}};
+  return document;
+}
+
+}  // namespace
+
+std::string to_json(const v1::JobSpec& spec, int indent) {
+  return document_of(spec).dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string to_json(const v1::StudySpec& study, int indent) {
+  Json document = document_of(study.job());
+  for (const v1::SearchSpec& search : study.search()) document["search"][search.key()] = document_of(study, search);
+  for (const v1::ConstraintSpec& c : study.constraints())
+    document["constraints"].push_back(absl::StrCat(c.quantity() == v1::ConstraintSpec::FLOPS ? "flops" : "params",
+                                                   c.at_least() ? " >= " : " <= ", show(c.bound())));
+  document["objective"] = {{study.objective().maximize() ? "maximize" : "minimize", study.objective().metric()}};
+  document["budget"] = {{"trials", study.budget().trials()},
+                        {"parallel", study.budget().parallel()},
+                        {"max_epochs", study.budget().max_epochs()}};
+  document["seed"] = study.seed();
+  document["early_stopping"] = study.early_stopping();
+  document["retrain"] = study.retrain();
   return document.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -1,6 +1,7 @@
 // The study file: a job file with `search`, `objective`, `budget`, `constraints` and `seed` beside the job's keys.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -23,7 +24,8 @@ absl::Status validate(const v1::StudySpec& study);
 absl::StatusOr<v1::JobSpec> trial_job(const v1::StudySpec& study, int64_t trial,
                                       const std::map<std::string, std::string>& params);
 
-// What a built-in model costs, exactly; nothing for graphs and scripts.
+// What a built-in model costs, exactly; nothing for graphs and scripts, and for images in data.path, whose size is not
+// known here. FLOPs are those of matrix products and convolutions, 2 a multiply-add, as `dsctl plan` counts them.
 struct ModelSize {
   double params = 0;
   double flops = 0;  // forward, a sample

@@ -36,6 +36,21 @@ TEST(Profile, OfAnMlpIsItsMatrixProducts) {
   EXPECT_GT(p.step.kernels, 0);
 }
 
+TEST(Profile, ADepthRepeatsTheLastWidth) {
+  TrainConfig c = config("mlp");
+  c.model.depth = 4;
+  EXPECT_EQ(profile(c).parameters, 784 * 64 + 64 * 32 + 2 * 32 * 32 + 32 * 10 + 64 + 3 * 32 + 10);
+  c.model.depth = 1;
+  EXPECT_EQ(profile(c).parameters, 784 * 64 + 64 * 10 + 64 + 10);
+  c = config("cnn");
+  c.model.depth = 2;
+  EXPECT_EQ(profile(c).parameters, 9 * 8 + 8 + 9 * 8 * 8 + 8 + 8 * 7 * 7 * 128 + 128 + 128 * 10 + 10);
+  c.model.depth = 5;
+  EXPECT_THROW(profile(c), UserError) << "five poolings leave nothing of the image";
+  c.model.depth = -1;
+  EXPECT_THROW(profile(c), UserError);
+}
+
 TEST(Profile, OfACnnTellsConvolutionsApart) {
   const ModelProfile p = profile(config("cnn"));
   const double conv = 2.0 * 28 * 28 * 8 * 9;

@@ -13,6 +13,7 @@ train::ModelConfig to_model(const v1::ModelSpec& m) {
   model.family = m.family();
   model.hidden.assign(m.hidden().begin(), m.hidden().end());
   model.channels.assign(m.channels().begin(), m.channels().end());
+  model.depth = m.depth();
   model.layers = m.layers();
   model.heads = m.heads();
   model.width = m.width();

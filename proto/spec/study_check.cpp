@@ -1,0 +1,289 @@
+// The rules of a study: each key of the search against the job file's table, then the jobs at the search's corners.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "proto/spec/nearest.h"
+#include "proto/spec/reader.h"
+#include "proto/spec/study_rules.h"
+#include "proto/spec/study_spec.h"
+
+namespace ds::spec {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using Problems = std::vector<Problem>;
+
+constexpr double kMostLevels = 1 << 30;
+constexpr int kMostParentLevels = 1024;
+constexpr int kMostKeys = 64;
+constexpr const char* kWords[] = {"", "float", "log", "logit", "int", "log_int", "choice", "ordinal"};
+constexpr const char* kMetrics[] = {"test_accuracy", "test_loss", "loss", "samples_per_second"};
+
+constexpr Field kStudyFields[] = {
+    {.path = "budget.trials", .doc = "Trials in all.", .fallback = "40", .least = 1, .most = 100000},
+    {.path = "budget.parallel", .doc = "Trials under way at once.", .fallback = "2", .least = 1, .most = 1024},
+    {.path = "budget.max_epochs", .doc = "Epochs of a trial. Default: `train.epochs`.", .least = 1, .most = 1e6},
+};
+
+// One key of the search.
+class SearchCheck {
+ public:
+  SearchCheck(const v1::StudySpec& study, const v1::SearchSpec& search, Problems* problems)
+      : study_(study), search_(search), path_(absl::StrCat("search.", search.key())), problems_(problems) {}
+
+  void run() {
+    const Field* field = find_field(search_.key());
+    if (field == nullptr) return unknown();
+    if (field->fixed) {
+      const bool epochs = search_.key() == "train.epochs";
+      return problem("", absl::StrCat("a study does not search it",
+                                      epochs ? "; budget.max_epochs says how long a trial trains" : ""));
+    }
+    descriptor_ = look(v1::JobSpec(), search_.key()).descriptor;
+    if (search_.kind() == v1::SearchSpec::KIND_UNSPECIFIED) {
+      problem("", absl::StrCat("no kind; give one of ", absl::StrJoin(kind_words(), ", ")));
+    } else if (has_bounds(search_.kind())) {
+      bounds(*field);
+    } else {
+      choices(*field);
+    }
+    parent();
+  }
+
+ private:
+  void problem(const std::string& below, std::string text) { problems_->push_back({path_ + below, std::move(text)}); }
+  std::string below(int index) const { return absl::StrCat(".", word_of(search_.kind()), "[", index, "]"); }
+
+  void unknown() {
+    std::vector<std::string> known;
+    for (const Field& field : fields())
+      if (!field.fixed) known.emplace_back(field.path);
+    const std::string meant = nearest_path(search_.key(), known);
+    problem("", meant.empty() ? absl::StrCat("no key of the job file; known: ", absl::StrJoin(known, ", "))
+                              : absl::StrCat("no key of the job file; did you mean ", meant, "?"));
+  }
+
+  bool takes_numbers() {
+    const auto type = descriptor_->cpp_type();
+    const bool number = type != FieldDescriptor::CPPTYPE_STRING && type != FieldDescriptor::CPPTYPE_BOOL;
+    if (!number) {
+      problem("", absl::StrCat(word_of(search_.kind()), " is for numbers; use choice"));
+    } else if (type != FieldDescriptor::CPPTYPE_DOUBLE && !is_whole(search_.kind())) {
+      problem("",
+              absl::StrCat(word_of(search_.kind()), " gives fractions, and this is an integer; use int or log_int"));
+    } else {
+      return true;
+    }
+    return false;
+  }
+
+  void bounds(const Field& field) {
+    if (!takes_numbers()) return;
+    const double low = search_.low(), high = search_.high();
+    const std::string shown = absl::StrCat("[", show(low), ", ", show(high), "]");
+    const auto kind = search_.kind();
+    bool inside = true;
+    for (const auto& [index, bound] : {std::pair(0, low), std::pair(1, high)}) {
+      std::string text = std::isfinite(bound) ? outside(field, bound, show(bound)) : "is not finite";
+      if (text.empty() && is_whole(kind) && bound != std::floor(bound))
+        text = absl::StrCat(show(bound), " is no whole number; the nearest is ", show(std::round(bound)));
+      if (text.empty()) continue;
+      problem(below(index), std::move(text));
+      inside = false;
+    }
+    if (!inside) return;
+    if (low >= high)
+      problem("", absl::StrCat("bounds are [low, high] with low below high, got ", shown));
+    else if ((kind == v1::SearchSpec::LOG || kind == v1::SearchSpec::LOG_INT) && low <= 0)
+      problem(below(0), absl::StrCat(word_of(kind), " needs a lower bound above 0, got ", show(low)));
+    else if (kind == v1::SearchSpec::LOGIT && (low <= 0 || high >= 1))
+      problem("", absl::StrCat("logit needs bounds within (0, 1), got ", shown));
+    else if (is_whole(kind) && high - low >= kMostLevels)
+      problem("", absl::StrCat(shown, " holds ", show(high - low + 1), " values; the most is ", show(kMostLevels)));
+  }
+
+  void choices(const Field& field) {
+    const std::string list = absl::StrCat(".", word_of(search_.kind()));
+    if (search_.choices().empty()) problem(list, "there are no choices");
+    if (search_.choices_size() > static_cast<int>(kLongestList))
+      problem(list, absl::StrCat(search_.choices_size(), " choices; the most is ", kLongestList));
+    std::set<std::string> seen;
+    for (int i = 0; i < search_.choices_size(); ++i) {
+      const std::string& text = search_.choices(i);
+      v1::JobSpec scratch;
+      if (const std::string expected = set_value(&scratch, search_.key(), text); !expected.empty())
+        problem(below(i), absl::StrCat("expected ", expected, ", got ", quoted(text)));
+      else if (const Problems wrong = check_value(field, look(scratch, search_.key())); !wrong.empty())
+        problem(below(i), wrong.front().text);
+      else if (field.automatic && text == show(kAutomatic))
+        problem(below(i), "auto is planned at each start and not searched; give numbers");
+      else if (!seen.insert(value_text(scratch, search_.key())).second)
+        problem(below(i), absl::StrCat(text, " stands twice; keep one"));
+    }
+  }
+
+  void parent() {
+    if (search_.parent().empty()) {
+      if (!search_.when().empty()) problem(".when", "values, but no key that has them");
+      return;
+    }
+    const std::string at = absl::StrCat(".when.", search_.parent());
+    const v1::SearchSpec* above = find_search(study_, search_.parent());
+    if (above == nullptr) {
+      std::vector<std::string> keys;
+      for (const v1::SearchSpec& other : study_.search())
+        if (other.key() != search_.key()) keys.push_back(other.key());
+      const std::string meant = nearest_path(search_.parent(), keys);
+      return problem(at, absl::StrCat("is no key of this search",
+                                      meant.empty() ? "" : absl::StrCat("; did you mean ", meant, "?")));
+    }
+    const bool whole = is_whole(above->kind());
+    if (has_bounds(above->kind()) && (!whole || above->high() - above->low() >= kMostParentLevels))
+      return problem(at, absl::StrCat("must have at most ", kMostParentLevels, " values to choose from; it is a ",
+                                      word_of(above->kind())));
+    if (search_.when().empty()) problem(at, "no value is named");
+    for (const std::string& value : search_.when()) parent_value(*above, at, value);
+  }
+
+  void parent_value(const v1::SearchSpec& above, const std::string& at, const std::string& value) {
+    if (is_whole(above.kind())) {
+      int64_t number = 0;
+      if (absl::SimpleAtoi(value, &number) && static_cast<double>(number) >= above.low() &&
+          static_cast<double>(number) <= above.high())
+        return;
+      return problem(at, absl::StrCat(value, " is not within its [", show(above.low()), ", ", show(above.high()), "]"));
+    }
+    const std::vector<std::string> allowed(above.choices().begin(), above.choices().end());
+    if (std::count(allowed.begin(), allowed.end(), value) > 0) return;
+    const std::string meant = nearest(value, allowed);
+    problem(at, absl::StrCat(value, " is not one of its values ", absl::StrJoin(allowed, ", "),
+                             meant.empty() ? "" : absl::StrCat("; did you mean ", meant, "?")));
+  }
+
+  const v1::StudySpec& study_;
+  const v1::SearchSpec& search_;
+  const std::string path_;
+  const FieldDescriptor* descriptor_ = nullptr;
+  Problems* const problems_;
+};
+
+void check_cycles(const v1::StudySpec& study, Problems* problems) {
+  for (const v1::SearchSpec& search : study.search()) {
+    const v1::SearchSpec* above = find_search(study, search.parent());
+    for (int i = 0; i < study.search_size() && above != nullptr && above != &search; ++i)
+      above = find_search(study, above->parent());
+    if (above == &search)
+      problems->push_back({absl::StrCat("search.", search.key(), ".when"), "its parents lead back to it"});
+  }
+}
+
+Problems check_search(const v1::StudySpec& study) {
+  Problems problems;
+  if (study.search().empty()) problems.push_back({"search", "is missing; name at least one key and its values"});
+  if (study.search_size() > kMostKeys)
+    problems.push_back({"search", absl::StrCat(study.search_size(), " keys; the most is ", kMostKeys)});
+  std::set<std::string> seen;
+  for (const v1::SearchSpec& search : study.search()) {
+    SearchCheck(study, search, &problems).run();
+    if (!seen.insert(search.key()).second)
+      problems.push_back({absl::StrCat("search.", search.key()), "stands twice; keep one"});
+  }
+  check_cycles(study, &problems);
+  return problems;
+}
+
+void check_objective(const v1::ObjectiveSpec& objective, Problems* problems) {
+  const std::vector<std::string> known(std::begin(kMetrics), std::end(kMetrics));
+  if (std::count(known.begin(), known.end(), objective.metric()) > 0) return;
+  const std::string path = objective.maximize() ? "objective.maximize" : "objective.minimize";
+  if (objective.metric().empty())
+    return problems->push_back({"objective", "is missing; give one, such as {maximize: test_accuracy}"});
+  const std::string meant = nearest(objective.metric(), known);
+  problems->push_back({path, absl::StrCat(quoted(objective.metric()), " is not one of ", absl::StrJoin(known, ", "),
+                                          meant.empty() ? "" : absl::StrCat("; did you mean ", meant, "?"))});
+}
+
+void check_budget(const v1::TuneBudgetSpec& budget, Problems* problems) {
+  const double values[] = {static_cast<double>(budget.trials()), static_cast<double>(budget.parallel()),
+                           static_cast<double>(budget.max_epochs())};
+  for (size_t i = 0; i < std::size(values); ++i)
+    if (std::string text = outside(kStudyFields[i], values[i], show(values[i])); !text.empty())
+      problems->push_back({std::string(kStudyFields[i].path), std::move(text)});
+}
+
+void check_constraints(const v1::StudySpec& study, Problems* problems) {
+  for (int i = 0; i < study.constraints_size(); ++i) {
+    const v1::ConstraintSpec& c = study.constraints(i);
+    const std::string path = absl::StrCat("constraints[", i, "]");
+    if (c.quantity() == v1::ConstraintSpec::QUANTITY_UNSPECIFIED)
+      problems->push_back({path, "no quantity; give params or flops"});
+    else if (!(c.bound() > 0) || !std::isfinite(c.bound()))
+      problems->push_back({path, absl::StrCat("a bound must be greater than 0, got ", show(c.bound()))});
+    else if (!study.job().model().graph().empty() || !study.job().model().script().empty())
+      problems->push_back({path, "the size of a graph or a script is not known before it is trained; remove it"});
+    else if (study.job().data().dataset() == "fashion_mnist" && !study.job().data().path().empty())
+      problems->push_back({path, "the size of a model on the images in data.path is not known before; remove it"});
+  }
+}
+
+// Of a template whose search is wrong: what is said of it whatever the trials are.
+Problems check_template(const v1::StudySpec& study) {
+  Problems problems = check(job_with(study, {}));
+  std::erase_if(problems, [&](const Problem& p) { return find_search(study, p.path) != nullptr; });
+  return problems;
+}
+
+}  // namespace
+
+const char* word_of(v1::SearchSpec::Kind kind) { return kWords[kind]; }
+
+v1::SearchSpec::Kind kind_named(absl::string_view word) {
+  for (size_t i = 1; i < std::size(kWords); ++i)
+    if (word == kWords[i]) return static_cast<v1::SearchSpec::Kind>(i);
+  return v1::SearchSpec::KIND_UNSPECIFIED;
+}
+
+std::vector<std::string> kind_words() { return {std::begin(kWords) + 1, std::end(kWords)}; }
+
+bool has_bounds(v1::SearchSpec::Kind kind) {
+  return kind != v1::SearchSpec::KIND_UNSPECIFIED && kind <= v1::SearchSpec::LOG_INT;
+}
+
+bool is_whole(v1::SearchSpec::Kind kind) { return kind == v1::SearchSpec::INT || kind == v1::SearchSpec::LOG_INT; }
+
+std::span<const Field> study_fields() { return kStudyFields; }
+
+const v1::SearchSpec* find_search(const v1::StudySpec& study, absl::string_view key) {
+  for (const v1::SearchSpec& search : study.search())
+    if (search.key() == key) return &search;
+  return nullptr;
+}
+
+std::vector<Problem> check_study(const v1::StudySpec& study) {
+  Problems problems = check_search(study);
+  const bool sound = problems.empty();
+  for (Problem& p : sound ? check_corners(study) : check_template(study)) problems.push_back(std::move(p));
+  if (!study.job().model().script().empty())
+    problems.push_back({"model.script",
+                        "a script trains as it likes, by no key that could be searched; give model.family "
+                        "or model.graph"});
+  check_constraints(study, &problems);
+  check_objective(study.objective(), &problems);
+  check_budget(study.budget(), &problems);
+  return problems;
+}
+
+absl::Status validate(const v1::StudySpec& study) {
+  std::vector<Problem> problems = check_study(study);
+  if (study.name() != study.job().name())
+    problems.push_back(
+        {"name", absl::StrCat(quoted(study.name()), " is not its job's name ", quoted(study.job().name()))});
+  for (Problem& p : check_artifacts(study.job(), false)) problems.push_back(std::move(p));
+  return as_status(std::move(problems));
+}
+
+}  // namespace ds::spec
