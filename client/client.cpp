@@ -47,11 +47,30 @@ absl::Status in_words(const grpc::Status& status, const ClientOptions& options) 
   }
 }
 
+absl::StatusOr<std::string> pick(const std::string& text, const std::string& noun, const std::string& list_command,
+                                 const std::vector<std::pair<std::string, std::string>>& all) {
+  std::vector<std::string> ids, shown, of_name;
+  for (const auto& [id, name] : all) {
+    if (name == text) of_name.push_back(id);
+    if (!absl::StartsWith(id, text) && !absl::StartsWith(name, text)) continue;
+    ids.push_back(id);
+    if (shown.size() < 5) shown.push_back(absl::StrCat(id, " (", name, ")"));
+  }
+  if (of_name.size() == 1) return of_name[0];
+  if (ids.size() == 1) return ids[0];
+  if (ids.empty())
+    return absl::NotFoundError(absl::StrCat("no ", noun, " \"", text, "\"; `", list_command, "` shows them"));
+  const std::string plural = noun == "study" ? "studies" : noun + "s";
+  return absl::FailedPreconditionError(absl::StrCat("\"", text, "\" may mean ", ids.size(), " ", plural,
+                                                    "; give an id, such as ", absl::StrJoin(shown, ", ")));
+}
+
 Client::Stubs::Stubs(const std::string& address)
     : channel(connect(address)),
       jobs(v1::JobService::NewStub(channel)),
       workers(v1::WorkerService::NewStub(channel)),
-      artifacts(v1::ArtifactService::NewStub(channel)) {}
+      artifacts(v1::ArtifactService::NewStub(channel)),
+      tunes(v1::TuneService::NewStub(channel)) {}
 
 Client::Client(ClientOptions options)
     : options_(std::move(options)), stubs_(std::make_unique<Stubs>(options_.address)) {}
@@ -106,14 +125,12 @@ absl::StatusOr<std::vector<v1::MetricRecord>> Client::metrics(const std::string&
   return std::vector<v1::MetricRecord>(response->records().begin(), response->records().end());
 }
 
-namespace {
 v1::ChangeJobRequest change(const std::string& id, const std::string& reason) {
   v1::ChangeJobRequest request;
   request.set_id(id);
   request.set_reason(reason);
   return request;
 }
-}  // namespace
 
 absl::StatusOr<v1::Job> Client::cancel(const std::string& id, const std::string& reason) {
   return call_once_answered<v1::Job>(
@@ -209,18 +226,9 @@ absl::StatusOr<std::string> Client::find(const std::string& text) {
   if (!no_such_id) return exact.status();
   auto jobs = list();
   if (!jobs.ok()) return jobs.status();
-  std::vector<std::string> ids, shown, of_name;
-  for (const v1::Job& job : *jobs) {
-    if (job.spec().name() == text) of_name.push_back(job.id());
-    if (!absl::StartsWith(job.id(), text) && !absl::StartsWith(job.spec().name(), text)) continue;
-    ids.push_back(job.id());
-    if (shown.size() < 5) shown.push_back(absl::StrCat(job.id(), " (", job.spec().name(), ")"));
-  }
-  if (of_name.size() == 1) return of_name[0];
-  if (ids.size() == 1) return ids[0];
-  if (ids.empty()) return absl::NotFoundError(absl::StrCat("no job \"", text, "\"; `dsctl job list` shows them"));
-  return absl::FailedPreconditionError(
-      absl::StrCat("\"", text, "\" may mean ", ids.size(), " jobs; give an id, such as ", absl::StrJoin(shown, ", ")));
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const v1::Job& job : *jobs) all.emplace_back(job.id(), job.spec().name());
+  return pick(text, "job", "dsctl job list", all);
 }
 
 }  // namespace ds::client

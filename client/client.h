@@ -12,6 +12,7 @@
 #include "client/address.h"
 #include "ds/v1/artifact.pb.h"
 #include "ds/v1/job.pb.h"
+#include "ds/v1/tune.pb.h"
 #include "ds/v1/worker.pb.h"
 
 namespace ds::client {
@@ -82,6 +83,22 @@ class Client {
   // or FailedPrecondition with the candidates where several are meant.
   absl::StatusOr<std::string> find(const std::string& text);
 
+  // Studies, in the same ways.
+  absl::StatusOr<std::string> submit_study(const v1::StudySpec& spec, const std::string& client_key = new_key());
+  absl::StatusOr<v1::Study> study(const std::string& id);
+  absl::StatusOr<std::vector<v1::Study>> studies(int limit = 0);
+  absl::StatusOr<std::vector<v1::Trial>> trials(const std::string& id);
+  absl::StatusOr<std::vector<v1::ParameterImportance>> importance(const std::string& id);
+  absl::StatusOr<v1::Study> cancel_study(const std::string& id, const std::string& reason = "");
+  absl::StatusOr<v1::Study> pause_study(const std::string& id, const std::string& reason = "");
+  absl::StatusOr<v1::Study> resume_study(const std::string& id, const std::string& reason = "");
+  // As watch(). `on_change` is given the study and all of its trials, by id, as far as they are known.
+  absl::Status watch_study(const std::string& id,
+                           const std::function<bool(const v1::Study&, const std::vector<v1::Trial>&)>& on_change,
+                           Clock::time_point until = Clock::time_point::max(),
+                           const std::function<void(const absl::Status&)>& on_lost = {});
+  absl::StatusOr<std::string> find_study(const std::string& text);
+
  private:
   struct Stubs;
   template <class Response, class Call>
@@ -95,5 +112,7 @@ class Client {
 };
 
 bool ended(v1::JobState state);
+bool ended(v1::StudyState state);
+bool ended(v1::TrialState state);
 
 }  // namespace ds::client

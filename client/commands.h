@@ -42,7 +42,13 @@ struct Shell {
   int fail(const absl::Status& status) const;
 };
 
+// A file that the user named, whole; "-": stdin. `kind`: "job file".
+absl::StatusOr<std::string> read_user_file(const std::string& file, const std::string& kind);
+// An error with the file's name before each of its lines.
+absl::Status said_of_file(const std::string& file, const absl::Status& status);
+
 void add_job_commands(CLI::App& app, Shell& shell);
+void add_tune_commands(CLI::App& app, Shell& shell);
 void add_worker_commands(CLI::App& app, Shell& shell);
 void add_cluster_commands(CLI::App& app, Shell& shell);
 void add_plan_commands(CLI::App& app, Shell& shell);

@@ -1,5 +1,6 @@
 #include "client/documents.h"
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
@@ -9,11 +10,6 @@
 
 namespace ds::client {
 namespace {
-
-Json time_or_null(int64_t microseconds) {
-  if (microseconds == 0) return nullptr;
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::FromUnixMicros(microseconds), absl::UTCTimeZone());
-}
 
 Json metrics_of(const v1::Job& job) {
   const v1::JobMetrics& m = job.metrics();
@@ -107,6 +103,14 @@ std::string model_cell(const Json& job) {
   return model.value("family", "");
 }
 
+// "s-1 trial 12"
+std::string study_cell(const Json& job) {
+  const std::string study = job["study"];
+  if (study.empty()) return "-";
+  return job["trial"].is_null() ? absl::StrCat(study, ", retrained")
+                                : absl::StrCat(study, " trial ", job["trial"].dump());
+}
+
 std::string ranks_cell(const Json& job) {
   std::string out;
   for (const Json& r : job["ranks"])
@@ -128,13 +132,26 @@ std::vector<Column> worker_columns() {
 
 }  // namespace
 
+Json time_or_null(int64_t microseconds) {
+  if (microseconds == 0) return nullptr;
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::FromUnixMicros(microseconds), absl::UTCTimeZone());
+}
+
 std::string state_name(v1::JobState state) { return v1::JobState_Name(state); }
+
+std::string failure_name(v1::FailureClass failure) {
+  if (failure == v1::FAILURE_UNSPECIFIED) return "";
+  return absl::AsciiStrToLower(absl::StripPrefix(v1::FailureClass_Name(failure), "FAILURE_"));
+}
 
 Json job_document(const v1::Job& job) {
   return {{"id", job.id()},
           {"name", job.spec().name()},
           {"state", state_name(job.state())},
           {"reason", job.reason()},
+          {"failure", failure_name(job.failure())},
+          {"study", job.study()},
+          {"trial", job.has_trial() ? Json(job.trial()) : Json(nullptr)},
           {"generation", job.generation()},
           {"restarts", job.restarts()},
           {"priority", job.spec().priority()},
@@ -196,6 +213,8 @@ View job_view(const v1::Job& job) {
            {"MODEL", model_cell},
            {"STATE", text_at("/state")},
            {"REASON", text_at("/reason")},
+           {"FAILURE", text_at("/failure")},
+           {"STUDY", study_cell},
            {"WARNING", text_at("/warning")},
            {"STEP", step_cell},
            {"EPOCH", text_at("/progress/epoch")},

@@ -25,6 +25,8 @@ View artifacts_view(const std::vector<v1::Artifact>& artifacts);
 // What a run came to, in one object: {"job", "state", "test_accuracy", "train_seconds", "ranks"}.
 Json result_document(const v1::Job& job);
 
-std::string state_name(v1::JobState state);  // "RUNNING"
+std::string state_name(v1::JobState state);          // "RUNNING"
+std::string failure_name(v1::FailureClass failure);  // "oom"; "": none
+Json time_or_null(int64_t microseconds);             // RFC 3339; 0: null
 
 }  // namespace ds::client

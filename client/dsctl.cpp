@@ -1,8 +1,13 @@
 // dsctl: DeepSeek's command line. docs/cli.md is its manual.
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "client/commands.h"
 #include "proto/spec/nearest.h"
 
@@ -66,10 +71,24 @@ int Shell::fail(const absl::Status& status) const {
   return exit_code(status);
 }
 
+absl::StatusOr<std::string> read_user_file(const std::string& file, const std::string& kind) {
+  if (file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::ifstream in(file);
+  if (!in || std::filesystem::is_directory(file))
+    return absl::InvalidArgumentError(absl::StrCat("cannot read the ", kind, " ", file));
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+absl::Status said_of_file(const std::string& file, const absl::Status& status) {
+  const std::string where = file == "-" ? "stdin: " : file + ": ";
+  return absl::Status(status.code(),
+                      absl::StrCat(where, absl::StrReplaceAll(status.message(), {{"\n", "\n" + where}})));
+}
+
 namespace {
 
 constexpr char kFooter[] =
-    "Exit codes: 0 ok; 1 the awaited job did not succeed; 2 wrong command line or job file; 3 not found;\n"
+    "Exit codes: 0 ok; 1 the awaited job or study did not succeed; 2 wrong command line or file; 3 not found;\n"
     "4 no coordinator; 5 the state does not allow it; 6 other errors; 124 out of time.";
 
 void describe(CLI::App& app, Shell& shell) {
@@ -94,6 +113,7 @@ void describe(CLI::App& app, Shell& shell) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   add_job_commands(app, shell);
+  add_tune_commands(app, shell);
   add_worker_commands(app, shell);
   add_artifact_commands(app, shell);
   add_cluster_commands(app, shell);

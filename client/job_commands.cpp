@@ -1,12 +1,8 @@
 // dsctl job ...
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "client/artifacts.h"
 #include "client/commands.h"
 #include "client/documents.h"
@@ -18,17 +14,10 @@ namespace ds::client {
 namespace {
 
 absl::StatusOr<v1::JobSpec> read_job(const std::string& file, const std::string& name) {
-  std::ifstream in(file);
-  const bool from_stdin = file == "-";
-  if (!from_stdin && (!in || std::filesystem::is_directory(file)))
-    return absl::InvalidArgumentError(absl::StrCat("cannot read the job file ", file));
-  std::istream& stream = from_stdin ? std::cin : in;
-  const std::string text(std::istreambuf_iterator<char>(stream), {});
-  auto spec = spec::parse_job(text, name);
-  if (spec.ok()) return spec;
-  const std::string where = from_stdin ? "stdin: " : file + ": ";
-  return absl::InvalidArgumentError(
-      absl::StrCat(where, absl::StrReplaceAll(spec.status().message(), {{"\n", "\n" + where}})));
+  auto text = read_user_file(file, "job file");
+  if (!text.ok()) return text.status();
+  auto spec = spec::parse_job(*text, name);
+  return spec.ok() ? spec : said_of_file(file, spec.status());
 }
 
 // Waits for the job's end, showing how it goes. Returns the exit code that tells how it ended.

@@ -12,6 +12,7 @@
 #include "client/client.h"
 #include "ds/v1/artifact.grpc.pb.h"
 #include "ds/v1/job.grpc.pb.h"
+#include "ds/v1/tune.grpc.pb.h"
 #include "ds/v1/worker.grpc.pb.h"
 
 namespace ds::client {
@@ -62,8 +63,16 @@ struct Client::Stubs {
   std::unique_ptr<v1::JobService::Stub> jobs;
   std::unique_ptr<v1::WorkerService::Stub> workers;
   std::unique_ptr<v1::ArtifactService::Stub> artifacts;
+  std::unique_ptr<v1::TuneService::Stub> tunes;
   Streams streams;
 };
+
+// The id that `text` means among (id, name) pairs: the name of one only, or the beginning of one id or name. `noun`:
+// "job".
+absl::StatusOr<std::string> pick(const std::string& text, const std::string& noun, const std::string& list_command,
+                                 const std::vector<std::pair<std::string, std::string>>& all);
+
+v1::ChangeJobRequest change(const std::string& id, const std::string& reason);
 
 // What a user is told of a call that failed.
 absl::Status in_words(const grpc::Status& status, const ClientOptions& options);
@@ -115,7 +124,7 @@ absl::Status Client::read_stream(Clock::time_point until, const Open& open, cons
     grpc::Status status = reader->Finish();
     if (stubs_->streams.stops() != stops) return absl::CancelledError("stopped");
     if (status.ok() && take(nullptr)) return absl::OkStatus();
-    if (status.ok()) status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream ended before the job");
+    if (status.ok()) status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream ended before its subject");
     const bool again = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
                        status.error_code() == grpc::StatusCode::CANCELLED;  // a server that is shutting down
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED || (again && Clock::now() + kPause >= until))

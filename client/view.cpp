@@ -100,8 +100,10 @@ std::string upright_table(const View& view) {
 std::string names(const Json& document) {
   const Json rows = document.is_array() ? document : Json::array({document});
   std::string out;
-  for (const Json& row : rows)
-    if (row.contains("id") || row.contains("name")) absl::StrAppend(&out, row.value("id", row.value("name", "")), "\n");
+  for (const Json& row : rows) {
+    const auto name = row.contains("id") ? row.find("id") : row.find("name");
+    if (name != row.end()) absl::StrAppend(&out, name->is_string() ? name->get<std::string>() : name->dump(), "\n");
+  }
   return out;
 }
 

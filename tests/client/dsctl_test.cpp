@@ -278,8 +278,9 @@ TEST_F(Dsctl, UsageErrors) {
     EXPECT_EQ(outcome.code, 2) << arguments;
     return outcome.err;
   };
-  EXPECT_THAT(says("jbo list"),
-              HasSubstr("no command \"jbo\" of dsctl, did you mean job?; there are job, worker, artifact, cluster"));
+  EXPECT_THAT(
+      says("jbo list"),
+      HasSubstr("no command \"jbo\" of dsctl, did you mean job?; there are job, tune, worker, artifact, cluster"));
   EXPECT_THAT(says("-o json job lst"),
               HasSubstr("no command \"lst\" of dsctl job, did you mean list?; there are submit"));
   EXPECT_THAT(says("worker"), HasSubstr("dsctl worker needs a command: list, drain"));

@@ -16,11 +16,13 @@ void FakeCoordinator::start(int port) {
     const std::lock_guard<std::mutex> hold(mutex_);
     stopping_ = false;
   }
+  tuner.stop(false);
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(this);
   builder.RegisterService(&service_);
   builder.RegisterService(&artifact_service_);
+  builder.RegisterService(&tuner);
   server_ = builder.BuildAndStart();
 }
 
@@ -30,6 +32,7 @@ void FakeCoordinator::stop() {
     stopping_ = true;
     changed_.notify_all();
   }
+  tuner.stop(true);
   if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
   server_.reset();
 }

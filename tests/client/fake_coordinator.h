@@ -13,6 +13,7 @@
 #include "ds/v1/artifact.grpc.pb.h"
 #include "ds/v1/job.grpc.pb.h"
 #include "ds/v1/worker.grpc.pb.h"
+#include "tests/client/fake_tuner.h"
 
 namespace ds::client {
 
@@ -44,6 +45,7 @@ class FakeCoordinator final : public v1::JobService::Service {
   std::map<std::string, std::vector<v1::MetricRecord>> history;
   std::vector<v1::Worker> workers;  // instead of worker-1 alone; set before it is asked for
   int page = 2;                     // jobs a page, whatever was asked for
+  FakeTuner tuner;                  // studies
 
  private:
   using Context = grpc::ServerContext;

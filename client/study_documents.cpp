@@ -1,0 +1,301 @@
+#include "client/study_documents.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "client/documents.h"
+#include "proto/spec/job_spec.h"
+#include "proto/spec/study_spec.h"
+
+namespace ds::client {
+namespace {
+
+// A value of a key of the job file: a number, a list, or else text.
+Json param_of(const std::string& text) {
+  const Json value = Json::parse(text, nullptr, false);
+  return value.is_discarded() ? Json(text) : value;
+}
+
+Json params_of(const v1::StudySpec& spec, const v1::Trial& trial) {
+  Json params = Json::object();
+  for (const v1::SearchSpec& search : spec.search())
+    if (const auto value = trial.params().find(search.key()); value != trial.params().end())
+      params[search.key()] = param_of(value->second);
+  return params;
+}
+
+Json best_of(const v1::Study& study) {
+  if (!study.has_best()) return nullptr;
+  const v1::Recommendation& best = study.best();
+  return {{"trial", best.trial()},
+          {"mean", best.mean()},
+          {"low", best.low()},
+          {"high", best.high()},
+          {"best_observed", best.best_observed()},
+          {"best_value", best.best_value()}};
+}
+
+// "trial 12: 0.8899 [0.8871, 0.8927]"
+std::string best_cell(const Json& study) {
+  const Json& best = study["best"];
+  if (best.is_null()) return "-";
+  return absl::StrCat("trial ", best["trial"].get<int64_t>(), ": ", value_text(best["mean"].get<double>()), " [",
+                      value_text(best["low"].get<double>()), ", ", value_text(best["high"].get<double>()), "]");
+}
+
+std::string observed_cell(const Json& study) {
+  const Json& best = study["best"];
+  if (best.is_null()) return "-";
+  return absl::StrCat("trial ", best["best_observed"].get<int64_t>(), ": ",
+                      value_text(best["best_value"].get<double>()));
+}
+
+std::string trials_cell(const Json& study) {
+  return absl::StrCat(study["trials_finished"].get<int64_t>() + study["trials_failed"].get<int64_t>(), "/",
+                      study["spec"]["budget"]["trials"].get<int64_t>());
+}
+
+std::string objective_cell(const Json& study) {
+  for (const auto& [direction, metric] : study["spec"]["objective"].items())
+    return absl::StrCat(direction, " ", metric.get<std::string>());
+  return "-";
+}
+
+std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+
+std::function<std::string(const Json&)> param_cell(const std::string& key) {
+  return [key](const Json& trial) -> std::string {
+    const auto value = trial["params"].find(key);
+    if (value == trial["params"].end()) return "-";
+    return value->is_number_float() ? absl::StrFormat("%.4g", value->get<double>())
+           : value->is_string()     ? value->get<std::string>()
+                                    : value->dump();
+  };
+}
+
+std::string epochs_cell(const Json& trial) {
+  return trial["reports"].empty() ? "-" : trial["reports"].back()["step"].dump();
+}
+
+std::string outcome_cell(const Json& trial) {
+  const std::string failure = trial["failure"], state = trial["state"];
+  return failure.empty() ? state : absl::StrCat(state, " ", failure);
+}
+
+double seconds_of(const v1::Trial& trial) {
+  return trial.started_at_us() > 0 && trial.finished_at_us() > 0
+             ? static_cast<double>(trial.finished_at_us() - trial.started_at_us()) * 1e-6
+             : 0;
+}
+
+// RFC 4180.
+std::string csv_cell(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == text.npos) return text;
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+const v1::Trial* trial_of(const std::vector<v1::Trial>& trials, int64_t id) {
+  const auto found = std::find_if(trials.begin(), trials.end(), [&](const v1::Trial& t) { return t.id() == id; });
+  return found == trials.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::string state_name(v1::StudyState state) {
+  return std::string(absl::StripPrefix(v1::StudyState_Name(state), "STUDY_"));
+}
+
+std::string state_name(v1::TrialState state) {
+  return std::string(absl::StripPrefix(v1::TrialState_Name(state), "TRIAL_"));
+}
+
+std::string value_text(double value) { return absl::StrFormat("%.4g", value); }
+
+std::string short_key(const v1::StudySpec& spec, const std::string& key) {
+  const std::string last = key.substr(key.rfind('.') + 1);
+  const auto same = [&](const v1::SearchSpec& s) { return absl::EndsWith(s.key(), "." + last) || s.key() == last; };
+  return std::count_if(spec.search().begin(), spec.search().end(), same) > 1 ? key : last;
+}
+
+bool better(const v1::StudySpec& spec, double a, double b) { return spec.objective().maximize() ? a > b : a < b; }
+
+Json study_document(const v1::Study& study) {
+  return {{"id", study.id()},
+          {"name", study.spec().name()},
+          {"state", state_name(study.state())},
+          {"reason", study.reason()},
+          {"trials_finished", study.trials_finished()},
+          {"trials_failed", study.trials_failed()},
+          {"trials_running", study.trials_running()},
+          {"best", best_of(study)},
+          {"retrain_job", study.retrain_job()},
+          {"created_at", time_or_null(study.created_at_us())},
+          {"finished_at", time_or_null(study.finished_at_us())},
+          {"epochs", study.epochs()},
+          {"epochs_saved", study.epochs_saved()},
+          {"revision", study.revision()},
+          {"spec", Json::parse(spec::to_json(study.spec(), -1))}};
+}
+
+Json trial_document(const v1::Trial& trial) {
+  Json params = Json::object(), reports = Json::array();
+  for (const auto& [key, value] : std::map<std::string, std::string>(trial.params().begin(), trial.params().end()))
+    params[key] = param_of(value);
+  for (const v1::TrialReport& r : trial.reports()) reports.push_back({{"step", r.step()}, {"value", r.value()}});
+  return {{"id", trial.id()},
+          {"state", state_name(trial.state())},
+          {"params", params},
+          {"source", trial.source()},
+          {"job", trial.job()},
+          {"value", trial.has_value() ? Json(trial.value()) : Json(nullptr)},
+          {"failure", failure_name(trial.failure())},
+          {"reason", trial.reason()},
+          {"reports", reports},
+          {"started_at", time_or_null(trial.started_at_us())},
+          {"finished_at", time_or_null(trial.finished_at_us())},
+          {"params_count", trial.params_count() > 0 ? Json(trial.params_count()) : Json(nullptr)},
+          {"flops", trial.flops() > 0 ? Json(trial.flops()) : Json(nullptr)},
+          {"point", std::vector<double>(trial.point().begin(), trial.point().end())}};
+}
+
+absl::StatusOr<Json> best_document(const v1::Study& study, const std::vector<v1::Trial>& trials) {
+  if (!study.has_best())
+    return absl::FailedPreconditionError(
+        absl::StrCat("study ", study.id(), " recommends nothing yet: no trial has ended with a value"));
+  const v1::Trial* trial = trial_of(trials, study.best().trial());
+  if (trial == nullptr)
+    return absl::InternalError(absl::StrCat("study ", study.id(), " recommends trial ", study.best().trial(),
+                                            ", which the coordinator does not list"));
+  auto job = spec::trial_job(study.spec(), trial->id(), {trial->params().begin(), trial->params().end()});
+  if (!job.ok()) return job.status();
+  Json best = {{"study", study.id()}};
+  best.update(best_of(study));
+  best["metric"] = study.spec().objective().metric();
+  best["params"] = params_of(study.spec(), *trial);
+  best["job"] = Json::parse(spec::to_json(*job, -1));
+  return best;
+}
+
+View study_view(const v1::Study& study) {
+  return {study_document(study),
+          {{"ID", text_at("/id")},
+           {"NAME", text_at("/name")},
+           {"STATE", text_at("/state")},
+           {"REASON", text_at("/reason")},
+           {"OBJECTIVE", objective_cell},
+           {"TRIALS", trials_cell},
+           {"RUNNING", text_at("/trials_running")},
+           {"FAILED", text_at("/trials_failed")},
+           {"RECOMMENDED", best_cell},
+           {"BEST OBSERVED", observed_cell},
+           {"EPOCHS", text_at("/epochs")},
+           {"EPOCHS SAVED", text_at("/epochs_saved")},
+           {"RETRAIN JOB", text_at("/retrain_job")},
+           {"CREATED", text_at("/created_at")},
+           {"FINISHED", text_at("/finished_at")}}};
+}
+
+View studies_view(const std::vector<v1::Study>& studies) {
+  View view{Json::array(),
+            {{"ID", text_at("/id")},
+             {"NAME", text_at("/name")},
+             {"STATE", text_at("/state")},
+             {"TRIALS", trials_cell},
+             {"RUNNING", text_at("/trials_running")},
+             {"FAILED", text_at("/trials_failed")},
+             {"OBJECTIVE", objective_cell},
+             {"RECOMMENDED", best_cell},
+             {"AGE", age_at("/created_at")},
+             {"REASON", text_at("/reason")}},
+            "no studies; submit one with `dsctl tune submit FILE`"};
+  for (const v1::Study& study : studies) view.document.push_back(study_document(study));
+  return view;
+}
+
+View trials_view(const v1::Study& study, const std::vector<v1::Trial>& trials) {
+  View view{Json::array(),
+            {{"TRIAL", text_at("/id")},
+             {"STATE", outcome_cell},
+             {absl::AsciiStrToUpper(study.spec().objective().metric()), number_at("/value", 4)},
+             {"EPOCHS", epochs_cell}},
+            "no trials yet"};
+  for (const v1::SearchSpec& search : study.spec().search())
+    view.columns.push_back({absl::AsciiStrToUpper(short_key(study.spec(), search.key())), param_cell(search.key())});
+  for (const Column& column : {Column{"PARAMS", number_at("/params_count", 6)}, Column{"SOURCE", text_at("/source")},
+                               Column{"JOB", text_at("/job")}, Column{"REASON", text_at("/reason")}})
+    view.columns.push_back(column);
+  for (const v1::Trial& trial : trials) view.document.push_back(trial_document(trial));
+  return view;
+}
+
+View best_view(const Json& best) {
+  View view{best,
+            {{"STUDY", text_at("/study")},
+             {"TRIAL", text_at("/trial")},
+             {"METRIC", text_at("/metric")},
+             {"MEAN",
+              [](const Json& b) {
+                return absl::StrCat(value_text(b["mean"].get<double>()), ", 95 % within [",
+                                    value_text(b["low"].get<double>()), ", ", value_text(b["high"].get<double>()), "]");
+              }},
+             {"BEST OBSERVED", [](const Json& b) {
+                return observed_cell({{"best", b}});
+              }}}};
+  for (const auto& [key, value] : best["params"].items())
+    view.columns.push_back({key, [text = text_of(value)](const Json&) { return text; }});
+  return view;
+}
+
+View importance_view(const std::vector<v1::ParameterImportance>& parameters) {
+  constexpr int kBar = 30;
+  View view{Json::array(),
+            {{"KEY", text_at("/key")},
+             {"MAIN", number_at("/main", 3)},
+             {"TOTAL", number_at("/total", 3)},
+             {"",
+              [](const Json& row) {
+                const double total = std::clamp(row["total"].get<double>(), 0.0, 1.0);
+                return std::string(static_cast<size_t>(std::lround(total * kBar)), '#');
+              }}},
+            "no parameters"};
+  for (const v1::ParameterImportance& p : parameters)
+    view.document.push_back({{"key", p.key()}, {"main", p.main()}, {"total", p.total()}});
+  return view;
+}
+
+std::string trials_csv(const v1::Study& study, const std::vector<v1::Trial>& trials) {
+  std::vector<std::string> head = {
+      "trial",        "state", study.spec().objective().metric(), "failure", "epochs", "seconds", "source", "job",
+      "params_count", "flops"};
+  for (const v1::SearchSpec& search : study.spec().search()) head.push_back(search.key());
+  std::string out = absl::StrJoin(head, ",") + "\n";
+  for (const v1::Trial& trial : trials) {
+    const int64_t epochs = trial.reports().empty() ? 0 : trial.reports().rbegin()->step();
+    std::vector<std::string> line = {absl::StrCat(trial.id()),
+                                     state_name(trial.state()),
+                                     trial.has_value() ? absl::StrFormat("%.17g", trial.value()) : "",
+                                     failure_name(trial.failure()),
+                                     absl::StrCat(epochs),
+                                     absl::StrFormat("%.6f", seconds_of(trial)),
+                                     trial.source(),
+                                     trial.job(),
+                                     absl::StrFormat("%.17g", trial.params_count()),
+                                     absl::StrFormat("%.17g", trial.flops())};
+    for (const v1::SearchSpec& search : study.spec().search()) {
+      const auto value = trial.params().find(search.key());
+      line.push_back(value == trial.params().end() ? "" : value->second);
+    }
+    for (std::string& cell : line) cell = csv_cell(cell);
+    absl::StrAppend(&out, absl::StrJoin(line, ","), "\n");
+  }
+  return out;
+}
+
+}  // namespace ds::client

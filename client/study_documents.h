@@ -1,0 +1,36 @@
+// Studies and trials as the JSON documents that docs/cli.md promises.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/view.h"
+#include "ds/v1/tune.pb.h"
+
+namespace ds::client {
+
+Json study_document(const v1::Study& study);
+Json trial_document(const v1::Trial& trial);
+// The recommendation, with the values of its trial and the job file that trains it.
+absl::StatusOr<Json> best_document(const v1::Study& study, const std::vector<v1::Trial>& trials);
+
+View study_view(const v1::Study& study);
+View studies_view(const std::vector<v1::Study>& studies);
+View trials_view(const v1::Study& study, const std::vector<v1::Trial>& trials);
+View best_view(const Json& best);
+View importance_view(const std::vector<v1::ParameterImportance>& parameters);
+
+// One line a trial, with a head; numbers keep every bit.
+std::string trials_csv(const v1::Study& study, const std::vector<v1::Trial>& trials);
+
+std::string state_name(v1::StudyState state);  // "RUNNING"
+std::string state_name(v1::TrialState state);  // "FINISHED"
+// A number of a trial as tables show it: 0.8912
+std::string value_text(double value);
+// "lr" of "train.optimizer.lr", where no other key of the search ends so.
+std::string short_key(const v1::StudySpec& spec, const std::string& key);
+// Whether `a` is a better value than `b`.
+bool better(const v1::StudySpec& spec, double a, double b);
+
+}  // namespace ds::client
