@@ -26,8 +26,11 @@ except ImportError as error:  # built without gRPC
     raise ImportError("deepseek.client needs gRPC: install libgrpc++-dev, protobuf-compiler-grpc, libyaml-cpp-dev, libcli11-dev and "
                       "nlohmann-json3-dev, then the package again") from error  # fmt: skip
 
+from ._study import Study, StudyFailed, studies, study, tune
+
 Error = _client.Error
-__all__ = ["DistributedStrategy", "Error", "Job", "JobFailed", "get", "jobs", "submit", "workers"]
+__all__ = ["DistributedStrategy", "Error", "Job", "JobFailed", "Study", "StudyFailed", "get", "jobs", "studies", "study", "submit", "tune",
+           "workers"]  # fmt: skip
 
 
 class JobFailed(Error):

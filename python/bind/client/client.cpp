@@ -7,7 +7,10 @@
 #include "client/artifacts.h"
 #include "client/client.h"
 #include "client/documents.h"
+#include "client/study_documents.h"
+#include "client/study_plots.h"
 #include "proto/spec/job_spec.h"
+#include "proto/spec/study_spec.h"
 #include "python/bind/client/stream.h"
 
 namespace nb = nanobind;
@@ -83,6 +86,50 @@ class Session {
       return client.watch(id, [&](const v1::Job& job) { return push(text(client::job_document(job))); });
     });
   }
+
+  // `folder`: where the local files that the study names are seen from.
+  std::string submit_study(const std::string& study, const std::string& folder, const std::string& key) {
+    auto spec = spec::parse_study(study);
+    if (!spec.ok()) raise(spec.status());
+    return unlocked([&]() -> absl::StatusOr<std::string> {
+      absl::Status sent = client::resolve_artifacts(client_, *spec->mutable_job(), folder);
+      if (!sent.ok()) return sent;
+      return client_.submit_study(*spec, key.empty() ? client::Client::new_key() : key);
+    });
+  }
+  std::string find_study(const std::string& name) {
+    return unlocked([&] { return client_.find_study(name); });
+  }
+  std::string study(const std::string& id) { return text(client::study_document(fetch(id))); }
+  std::string studies(int limit) {
+    return text(client::studies_view(unlocked([&] { return client_.studies(limit); })).document);
+  }
+  std::string trials(const std::string& id) { return text(client::trials_view(fetch(id), fetch_trials(id)).document); }
+  std::string best(const std::string& id) {
+    auto best = client::best_document(fetch(id), fetch_trials(id));
+    if (!best.ok()) raise(best.status());
+    return text(*best);
+  }
+  std::string importance(const std::string& id) {
+    return text(client::importance_view(unlocked([&] { return client_.importance(id); })).document);
+  }
+  std::string plot(const std::string& id, const std::string& kind) {
+    auto picture = client::plot_study(fetch(id), fetch_trials(id), kind);
+    if (!picture.ok()) raise(picture.status());
+    return *std::move(picture);
+  }
+  template <auto Change>
+  std::string change_study(const std::string& id, const std::string& reason) {
+    return text(client::study_document(unlocked([&] { return (client_.*Change)(id, reason); })));
+  }
+  std::unique_ptr<Stream> watch_study(const std::string& id) const {
+    return std::make_unique<Stream>(options_, [id](client::Client& client, const Stream::Push& push) {
+      return client.watch_study(id, [&](const v1::Study& study, const std::vector<v1::Trial>&) {
+        return push(text(client::study_document(study)));
+      });
+    });
+  }
+
   std::unique_ptr<Stream> logs(const std::string& id, bool follow) const {
     return std::make_unique<Stream>(options_, [id, follow](client::Client& client, const Stream::Push& push) {
       return client.logs(id, follow, [&](const v1::LogChunk& c) {
@@ -92,6 +139,13 @@ class Session {
   }
 
  private:
+  v1::Study fetch(const std::string& id) {
+    return unlocked([&] { return client_.study(id); });
+  }
+  std::vector<v1::Trial> fetch_trials(const std::string& id) {
+    return unlocked([&] { return client_.trials(id); });
+  }
+
   const client::ClientOptions options_;
   client::Client client_;
 };
@@ -137,5 +191,17 @@ NB_MODULE(_client, m) {
       .def("resume", &Session::change<&Client::resume>)
       .def("workers", &Session::workers)
       .def("watch", &Session::watch)
-      .def("logs", &Session::logs);
+      .def("logs", &Session::logs)
+      .def("submit_study", &Session::submit_study, nb::arg("study"), nb::arg("folder") = "", nb::arg("key") = "")
+      .def("find_study", &Session::find_study)
+      .def("study", &Session::study)
+      .def("studies", &Session::studies, nb::arg("limit") = 0)
+      .def("trials", &Session::trials)
+      .def("best", &Session::best)
+      .def("importance", &Session::importance)
+      .def("plot", &Session::plot)
+      .def("cancel_study", &Session::change_study<&Client::cancel_study>)
+      .def("pause_study", &Session::change_study<&Client::pause_study>)
+      .def("resume_study", &Session::change_study<&Client::resume_study>)
+      .def("watch_study", &Session::watch_study);
 }
