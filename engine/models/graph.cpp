@@ -33,42 +33,44 @@ uint64_t stream_of(const Draw& draw, int stream) {
   return data::splitmix64(key ^ static_cast<uint64_t>(stream));
 }
 
-std::vector<Tensor> run(const GraphNode& n, Tensors inputs, int64_t batch, const Draw& draw, Device device) {
+std::vector<Tensor> run(const GraphNode& n, Tensors inputs, int64_t batch, const Feed& feed) {
   std::optional<NoGrad> no_grad;
   if (n.no_grad) no_grad.emplace();
-  if (n.scaled.empty() && n.fresh < 0) return n.maker->append(n.attributes, std::move(inputs), device);
+  if (n.scaled.empty() && n.fresh < 0 && !n.shaped)
+    return n.maker->append(n.attributes, std::move(inputs), feed.device);
   Given::Map attributes = n.attributes;
   for (const Scaled& s : n.scaled) resolve(s, batch, attributes);
+  if (n.shaped) attributes["shape"] = std::vector<int64_t>(feed.parameter.begin(), feed.parameter.end());
   if (n.fresh >= 0) {
-    attributes["seed"] = static_cast<int64_t>(stream_of(draw, n.fresh));
+    attributes["seed"] = static_cast<int64_t>(stream_of(feed.draw, n.fresh));
     attributes["offset"] = int64_t{0};
   }
-  return n.maker->append(attributes, std::move(inputs), device);
+  return n.maker->append(attributes, std::move(inputs), feed.device);
 }
 
 }  // namespace
 
-Replayed replay(const Graph& graph, const Tensor& input, const Tensor& target,
-                const std::function<Tensor(const std::string&)>& tensor, const Draw& draw) {
+Replayed replay(const Graph& graph, const Feed& feed) {
   Replayed r;
-  int64_t batch = input.size(0);
+  int64_t batch = feed.input ? feed.input.size(0) : 0;
   r.values_.reserve(graph.nodes.size());
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const GraphNode& n = graph.nodes[i];
     if (n.kind == GraphNode::Kind::input) {
-      r.values_.push_back({input});
+      r.values_.push_back({feed.input});
     } else if (n.kind == GraphNode::Kind::target) {
-      r.values_.push_back({target});
+      r.values_.push_back({feed.target});
     } else if (n.kind == GraphNode::Kind::tensor) {
-      r.values_.push_back({tensor(n.name)});
+      r.values_.push_back({feed.tensor(n.name)});
     } else {
       try {
         Tensors inputs;
         for (const Place& p : n.inputs) inputs.push_back(r.at(p));
-        r.values_.push_back(run(n, std::move(inputs), batch, draw, input.device()));
+        r.values_.push_back(run(n, std::move(inputs), batch, feed));
         for (const Tensor& t : r.values_.back()) check_size(n.name.c_str(), t.shape());
       } catch (const Error& e) {
-        fail("graph", "node ", i, ", with a batch of ", batch, ": ", e.what());
+        std::string with = feed.input ? ", with a batch of " + std::to_string(batch) : "";
+        fail("graph", "node ", i, with, ": ", e.what());
       } catch (const std::out_of_range&) {
         fail("graph", "node ", i, ", ", n.name, ": an input is an output that its node does not have");
       }

@@ -35,10 +35,11 @@ struct GraphNode {
   Given::Map attributes;
   std::vector<Scaled> scaled;
   bool no_grad = false;  // no gradient passes
+  bool shaped = false;   // its "shape" is that of the parameter which the graph updates
   int fresh = -1;        // random: the number of its stream, which is new each step; -1: as the attributes say
 };
 
-// One mode of a model, training or evaluation.
+// One mode of a model, training or evaluation; or a step of an optimizer, which has nodes alone.
 struct Graph {
   std::vector<GraphNode> nodes;  // inputs before users
   std::optional<Place> loss;     // a scalar: the mean over the samples
@@ -47,19 +48,26 @@ struct Graph {
   std::vector<std::pair<std::string, Place>> updates;  // new values of buffers
 };
 
+// What a graph is replayed on.
+struct Feed {
+  Tensor input, target;                              // of the batch
+  std::function<Tensor(const std::string&)> tensor;  // those with names
+  Draw draw;
+  Shape parameter = {};  // what a step of an optimizer updates
+  Device device = {};
+};
+
 // The values of a graph's nodes.
 class Replayed {
  public:
   const Tensor& at(const Place& p) const { return values_.at(p.node).at(p.output); }
 
  private:
-  friend Replayed replay(const Graph&, const Tensor&, const Tensor&, const std::function<Tensor(const std::string&)>&,
-                         const Draw&);
+  friend Replayed replay(const Graph&, const Feed&);
   std::vector<std::vector<Tensor>> values_;
 };
 
-// Appends the graph for this batch. `tensor` gives named tensors. Throws Error naming the node and what does not fit.
-Replayed replay(const Graph& graph, const Tensor& input, const Tensor& target,
-                const std::function<Tensor(const std::string&)>& tensor, const Draw& draw);
+// Appends the graph. Throws Error naming the node and what does not fit.
+Replayed replay(const Graph& graph, const Feed& feed);
 
 }  // namespace ds::models

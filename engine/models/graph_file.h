@@ -20,14 +20,41 @@ struct GraphTensor {
   bool kept = false;     // in checkpoints: parameters and buffers; else a constant
 };
 
+// A number or a tensor that an optimizer keeps for each parameter.
+struct GraphState {
+  std::string name;
+  Type type;            // where `like_parameter`, the dtype alone
+  bool like_parameter;  // of the parameter's shape
+  double value;         // before the first step, everywhere
+  Place next;           // its new value
+};
+
+// What a step makes of some parameters. The graph's tensors: "parameter", "gradient", "lr" and "step" (float64; the
+// rate, and how many steps were made), and "state:NAME".
+struct GraphUpdate {
+  std::vector<std::string> parameters;
+  double lr = 1;  // a multiple of the job's
+  std::vector<GraphState> states;
+  std::map<std::string, Tensor> constants;
+  Graph graph;
+  Place value;  // of the parameter
+};
+
+struct GraphOptimizer {
+  std::string name;
+  std::vector<GraphUpdate> updates;  // every trained parameter is in one of them
+  bool elementwise = false;          // each element for itself, in the same states everywhere: shards can be updated
+};
+
 struct GraphFile {
   Type input, target;  // of one sample
   std::vector<GraphTensor> tensors;
   Graph train, eval;
+  std::optional<GraphOptimizer> optimizer;
 };
 
-// Reads and checks a file: both graphs are replayed, for shapes alone, at two batch sizes. Throws Error naming the file
-// and what is wrong with it.
+// Reads and checks a file: its graphs are replayed, for shapes alone, those of the model at two batch sizes. Throws
+// Error naming the file and what is wrong with it.
 GraphFile read_graph(const std::string& path);
 
 // A model that trains what the file holds. `input` and `target` are the types of the data's samples: other shapes of as

@@ -78,8 +78,9 @@ class GraphModel final : public Model {
   static Tensor scalar_of(const Tensor& loss) { return cast(reshape(loss, {}), DType::f32); }
 
   Replayed run(const Graph& graph, const Tensor& input, const Tensor& target, const Draw& draw) {
-    return replay(
-        graph, input, target, [this](const std::string& name) { return values_[by_name_.at(name)]; }, draw);
+    Feed feed{input, target, [this](const std::string& name) { return values_[by_name_.at(name)]; }, draw};
+    feed.device = input.device();
+    return replay(graph, feed);
   }
 
   GraphFile file_;

@@ -47,7 +47,7 @@ Made make(const Given& g) {
 #define DS_ROW_random(Class) make<Class>
 #define DS_ROW_communication(Class) nullptr
 constexpr Maker kMakers[] = {
-#define OP(Class, name, category) {#name, DS_ROW_##category(Class)},
+#define OP(Class, name, category) {#name, Category::category, DS_ROW_##category(Class)},
 #include "engine/ops/ops.def"
 };
 

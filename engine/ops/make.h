@@ -11,6 +11,7 @@ namespace ds {
 // A row of the table whose ops can be made.
 struct Maker {
   const char* name;
+  Category category;
   // Throws Error naming the op and what is wrong with the attributes, or with the number of inputs; what else does not
   // fit, infer() finds.
   Made (*make)(const Given&);

@@ -10,7 +10,8 @@ namespace ds::optim {
 
 struct States {
   std::string name;              // "m"
-  std::vector<Tensor>* tensors;  // one a parameter, of its type
+  std::vector<Tensor>* tensors;  // one a parameter, of its type unless `of` says which have one
+  std::vector<size_t> of = {};   // numbers of those parameters, in order
 };
 
 class Optimizer {

@@ -128,15 +128,19 @@ int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit;
 namespace parallel {
 
 std::vector<BucketRef> make_buckets(comm::Communicator& communicator, const std::vector<Type>& types,
-                                    int64_t bucket_bytes, int regions, const std::function<void(bool)>& on_wait) {
+                                    std::span<const int> groups, int64_t bucket_bytes, int regions,
+                                    const std::function<void(bool)>& on_wait) {
   std::vector<BucketRef> buckets;
   int64_t filled = 0;
-  for (const Type& t : types) {
-    bool other = !buckets.empty() && buckets.back()->dtype != t.dtype;
+  for (size_t i = 0; i < types.size(); ++i) {
+    const Type& t = types[i];
+    int group = groups.empty() ? 0 : groups[i];
+    bool other = !buckets.empty() && (buckets.back()->dtype != t.dtype || buckets.back()->group != group);
     if (buckets.empty() || other || (filled > 0 && filled + t.bytes() > bucket_bytes)) {
       buckets.push_back(std::make_shared<Bucket>());
       buckets.back()->communicator = &communicator;
       buckets.back()->dtype = t.dtype;
+      buckets.back()->group = group;
       buckets.back()->on_wait = on_wait;
       filled = 0;
     }

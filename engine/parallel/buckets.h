@@ -20,6 +20,7 @@ struct Region {
 struct Bucket {
   comm::Communicator* communicator;
   DType dtype;
+  int group = 0;  // of its tensors
   std::vector<Type> types;
   std::vector<int64_t> offsets;       // in elements; each tensor begins on a cache line
   int64_t count = 0;                  // elements in all; every rank's share is count / size, whole cache lines
@@ -32,10 +33,11 @@ struct Bucket {
 };
 using BucketRef = std::shared_ptr<Bucket>;  // collectives under way outlive who made the buckets
 
-// Cuts `types` into buckets of about `bucket_bytes` and of one dtype, in their order, each with `regions` copies,
-// zeroed.
+// Cuts `types` into buckets of about `bucket_bytes`, of one dtype and one group (empty: all are of one), in their
+// order, each with `regions` copies, zeroed.
 std::vector<BucketRef> make_buckets(comm::Communicator& communicator, const std::vector<Type>& types,
-                                    int64_t bucket_bytes, int regions, const std::function<void(bool)>& on_wait);
+                                    std::span<const int> groups, int64_t bucket_bytes, int regions,
+                                    const std::function<void(bool)>& on_wait);
 
 // Each appends one collective to the trace. A region takes one reduction at a time, and one gathering (Error
 // otherwise); their results lie in its own memory, valid until the next one is evaluated. Errors name a tensor that is

@@ -15,6 +15,7 @@ class DataParallel {
   virtual ~DataParallel() = default;
   // What this rank's optimizer updates: the parameters themselves, or flat shards of them.
   virtual std::vector<nn::NamedParameter> owned() = 0;
+  virtual std::vector<int> groups() = 0;  // of each of owned(); a shard holds pieces of one group
 
   struct Sums {
     std::vector<Tensor> grads;  // in the order of owned()
@@ -39,6 +40,7 @@ class DataParallel {
 // Parameters in the order in which forward uses them: backward is done with the last ones first. They must outlive it.
 struct DataParallelOptions {
   std::vector<nn::NamedParameter> parameters;
+  std::vector<int> groups = {};       // of each: those that are updated alike, and best one after the other; empty: all
   std::vector<Type> extras;           // of what travels beside the gradients: the loss, statistics
   int64_t bucket_bytes = 1 << 20;     // on one host the reduction of a bucket costs about its memory traffic
   std::function<void(bool)> on_wait;  // true when this rank begins to wait for its peers, false when it goes on

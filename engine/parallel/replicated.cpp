@@ -11,10 +11,11 @@ class Replicated final : public DataParallel {
     if (communicator.size() == 1) return;
     std::vector<Type> types = o_.extras;
     for (size_t i = o_.parameters.size(); i-- > 0;) types.push_back(o_.parameters[i].parameter->type());
-    buckets_ = make_buckets(communicator, types, o_.bucket_bytes, 1, o_.on_wait);
+    buckets_ = make_buckets(communicator, types, {}, o_.bucket_bytes, 1, o_.on_wait);
   }
 
   std::vector<nn::NamedParameter> owned() override { return o_.parameters; }
+  std::vector<int> groups() override { return o_.groups; }
 
   Sums reduce(std::vector<Tensor> grads, std::vector<Tensor> extras) override {
     if (buckets_.empty()) return {std::move(grads), std::move(extras)};

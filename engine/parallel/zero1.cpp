@@ -25,8 +25,9 @@ class Zero1 final : public DataParallel {
   Zero1(comm::Communicator& communicator, DataParallelOptions o) : comm_(communicator), o_(std::move(o)) {
     std::vector<Type> types;
     for (size_t i = o_.parameters.size(); i-- > 0;) types.push_back(o_.parameters[i].parameter->type());
-    buckets_ = make_buckets(communicator, types, o_.bucket_bytes, 2, o_.on_wait);
-    extras_ = make_buckets(communicator, o_.extras, o_.bucket_bytes, 1, o_.on_wait);
+    std::vector<int> groups(o_.groups.rbegin(), o_.groups.rend());
+    buckets_ = make_buckets(communicator, types, groups, o_.bucket_bytes, 2, o_.on_wait);
+    extras_ = make_buckets(communicator, o_.extras, {}, o_.bucket_bytes, 1, o_.on_wait);
     shards_.resize(buckets_.size());
     std::vector<Tensor> values;
     for (auto& p : o_.parameters) values.push_back(contiguous(p.parameter->detach()));
@@ -36,6 +37,12 @@ class Zero1 final : public DataParallel {
   std::vector<nn::NamedParameter> owned() override {
     std::vector<nn::NamedParameter> out;
     for (size_t b = 0; b < shards_.size(); ++b) out.push_back({"bucket." + std::to_string(b), &shards_[b]});
+    return out;
+  }
+
+  std::vector<int> groups() override {
+    std::vector<int> out;
+    for (const BucketRef& b : buckets_) out.push_back(b->group);
     return out;
   }
 

@@ -30,17 +30,35 @@ constexpr size_t kScalars = 2;
 bool is_averaged(DType t) { return is_floating(t); }
 DType wide(DType t) { return size_of(t) == 2 ? DType::f32 : t; }  // what they are summed in
 
-std::unique_ptr<parallel::DataParallel> make_parallel(const TrainConfig& c, std::vector<nn::NamedParameter> parameters,
+std::unique_ptr<parallel::DataParallel> make_parallel(bool sharded, std::vector<nn::NamedParameter> parameters,
+                                                      std::vector<int> groups,
                                                       const std::vector<nn::NamedParameter>& changing,
                                                       comm::Communicator& communicator, TrainStatus& status) {
   parallel::DataParallelOptions o;
   o.parameters = std::move(parameters);
+  o.groups = std::move(groups);
   o.extras.assign(kScalars, Type{DType::f32, {}});
   for (auto& b : changing)
     if (Type t = b.parameter->type(); is_averaged(t.dtype)) o.extras.push_back({wide(t.dtype), t.shape});
   o.on_wait = [&status](bool begins) { status.phase = begins ? Phase::collective : Phase::computing; };
-  bool sharded = communicator.size() > 1 && c.zero >= 1;
   return sharded ? parallel::zero1(communicator, std::move(o)) : parallel::replicated(communicator, std::move(o));
+}
+
+using OfGraph = std::optional<models::GraphOptimizer>;
+
+std::vector<int> updates_of(const OfGraph& traced, const std::vector<nn::NamedParameter>& parameters) {
+  return traced ? models::updates_of(*traced, parameters) : std::vector<int>();
+}
+
+// In forward's order; where a traced optimizer has several updates, within each: their shards are then few.
+std::vector<nn::NamedParameter> parameters_of(models::Model& model, const OfGraph& traced) {
+  std::vector<nn::NamedParameter> all = model.named_parameters(), out;
+  if (!traced) return all;
+  std::vector<int> updates = updates_of(traced, all);
+  for (int u = 0; u < static_cast<int>(traced->updates.size()); ++u)
+    for (size_t i = 0; i < all.size(); ++i)
+      if (updates[i] == u) out.push_back(all[i]);
+  return out;
 }
 
 std::vector<nn::NamedParameter> buffers_of(models::Model& model, bool only_changing) {
@@ -61,10 +79,21 @@ int local_shards(const TrainConfig& c) {
 
 }  // namespace
 
-std::unique_ptr<optim::Optimizer> build_optimizer(const OptimizerConfig& c, std::vector<nn::NamedParameter> p) {
+std::optional<models::GraphOptimizer> traced_optimizer(const TrainConfig& c, const Traced& graph) {
+  if (c.optimizer.name != "graph") return {};
+  if (!graph || !graph->optimizer)
+    throw UserError("train.optimizer.name: graph is the optimizer that a traced model's file holds, and " +
+                    (graph ? c.model.graph + " holds none" : "there is no model.graph"));
+  return graph->optimizer;
+}
+
+std::unique_ptr<optim::Optimizer> build_optimizer(const TrainConfig& config, const OfGraph& traced,
+                                                  std::vector<nn::NamedParameter> p, std::vector<int> updates) {
+  const OptimizerConfig& c = config.optimizer;
+  if (traced) return models::graph_optimizer(std::move(p), *traced, std::move(updates), config.seed);
   if (c.name == "sgd") return optim::sgd(std::move(p), {c.momentum, c.weight_decay});
   if (c.name == "adamw") return optim::adamw(std::move(p), {c.beta1, c.beta2, c.eps, c.weight_decay});
-  throw UserError("train.optimizer.name: \"" + c.name + "\" is none of sgd, adamw");
+  throw UserError("train.optimizer.name: \"" + c.name + "\" is none of sgd, adamw, graph");
 }
 
 std::unique_ptr<models::Model> build_model(const TrainConfig& c, Traced graph, const data::Dataset& d, Device device) {
@@ -86,15 +115,23 @@ Learner::Learner(const TrainConfig& config, std::optional<models::GraphFile> gra
     : config_(config),
       dataset_(dataset),
       shards_(local_shards(config)),
+      traced_(traced_optimizer(config, graph)),
       model_(build_model(config, std::move(graph), dataset)),
-      parameters_(model_->named_parameters()),
+      parameters_(parameters_of(*model_, traced_)),
       buffers_(buffers_of(*model_, false)),
       changing_(buffers_of(*model_, true)),
-      parallel_(make_parallel(config, parameters_, changing_, communicator, status)),
-      optimizer_(build_optimizer(config.optimizer, parallel_->owned())) {
+      sharded_(communicator.size() > 1 && config.zero >= 1 && (!traced_ || traced_->elementwise)),
+      parallel_(
+          make_parallel(sharded_, parameters_, updates_of(traced_, parameters_), changing_, communicator, status)),
+      optimizer_(build_optimizer(config, traced_, parallel_->owned(), parallel_->groups())) {
   if (parameters_.empty()) fail("model", "nothing in it is trained");
   eval(optimizer_->values());
   parallel_->settle();
+}
+
+std::string Learner::unshared() const {
+  bool wanted = config_.ranks > 1 && config_.zero >= 1;
+  return wanted && !sharded_ ? traced_->name : "";
 }
 
 Learner::Local Learner::forward_backward(const Tensor& x, const Tensor& target, const models::Draw& draw) {
@@ -172,7 +209,7 @@ std::vector<io::TensorView> Learner::state() {
   for (auto* part : {&parameters_, &buffers_})
     for (auto& p : *part) names.push_back("model." + p.name), held_.push_back(*p.parameter);
   for (auto& s : optimizer_->states()) {
-    for (auto& p : parameters_) names.push_back("optimizer." + s.name + "." + p.name);
+    for (auto& p : with_state(s)) names.push_back("optimizer." + s.name + "." + p.name);
     for (Tensor& t : parallel_->whole(*s.tensors)) held_.push_back(std::move(t));
   }
   std::vector<io::TensorView> out;
@@ -184,14 +221,23 @@ std::vector<io::TensorView> Learner::state() {
   return out;
 }
 
-// One tensor for each, over the checkpoint's own memory.
+// Shards hold all states of all parameters.
+std::vector<nn::NamedParameter> Learner::with_state(const optim::States& states) const {
+  if (sharded_ || states.of.empty()) return parameters_;
+  std::vector<nn::NamedParameter> out;
+  for (size_t i : states.of) out.push_back(parameters_[i]);
+  return out;
+}
+
+// One tensor for each, over the checkpoint's own memory, of the types of `like`, else of `of`.
 std::vector<Tensor> Learner::read(const io::Checkpoint& checkpoint, const std::string& prefix,
-                                  const std::vector<nn::NamedParameter>& of) const {
+                                  const std::vector<nn::NamedParameter>& of, const std::vector<Tensor>& like) const {
   std::vector<Tensor> out;
   for (auto& p : of) {
     const io::TensorView& v = checkpoint.tensor(prefix + p.name);
     Shape shape{std::span<const int64_t>(v.shape)};
-    if (Type type = p.parameter->type(); v.dtype != type.dtype || !(shape == type.shape))
+    if (Type type = like.empty() ? p.parameter->type() : like[out.size()].type();
+        v.dtype != type.dtype || !(shape == type.shape))
       fail("checkpoint", checkpoint.folder(), ": ", v.name, " is ", Type{v.dtype, shape}, ", the model has ", type);
     auto storage = make_ref<Storage>(Device{}, const_cast<void*>(v.data), v.bytes(), nullptr);
     out.push_back(Tensor::wrap(std::move(storage), 0, v.dtype, shape));
@@ -203,7 +249,8 @@ void Learner::restore(const io::Checkpoint& checkpoint) {
   std::vector<Tensor> parameters = read(checkpoint, "model.", parameters_),
                       buffers = read(checkpoint, "model.", buffers_);
   for (auto& s : optimizer_->states())
-    *s.tensors = parallel_->own(read(checkpoint, "optimizer." + s.name + ".", parameters_));
+    *s.tensors = parallel_->own(
+        read(checkpoint, "optimizer." + s.name + ".", with_state(s), sharded_ ? std::vector<Tensor>() : *s.tensors));
   parallel_->load(parameters);
   for (size_t i = 0; i < buffers.size(); ++i) {  // out of the checkpoint's memory
     auto own = make_ref<Storage>(Device{}, static_cast<size_t>(buffers[i].type().bytes()));

@@ -104,7 +104,9 @@ class Sketch {
  public:
   Sketch(const TrainConfig& c, const data::Dataset& data, int64_t batch)
       : config_(c), device_{c.model.graph.empty() ? DeviceKind::null : DeviceKind::cpu}, batch_(batch) {
-    model_ = build_model(c, read_traced(c), data, device_);
+    Traced graph = read_traced(c);
+    traced_ = traced_optimizer(c, graph);
+    model_ = build_model(c, std::move(graph), data, device_);
     parameters_ = model_->named_parameters();
     if (parameters_.empty()) fail("model", "nothing in it is trained");
     for (auto& p : parameters_) p.parameter->eval();
@@ -133,6 +135,7 @@ class Sketch {
   const TrainConfig& config_;
   const Device device_;
   const int64_t batch_;
+  std::optional<models::GraphOptimizer> traced_;
   std::unique_ptr<models::Model> model_;
   std::vector<nn::NamedParameter> parameters_;
   Tensor loss_;
@@ -140,7 +143,8 @@ class Sketch {
 
 Work Sketch::update() {
   const auto hollow_like = [this](const Tensor& t) { return hollow(t.dtype(), t.shape(), device_); };
-  auto optimizer = build_optimizer(config_.optimizer, parameters_);
+  std::vector<int> updates = traced_ ? models::updates_of(*traced_, parameters_) : std::vector<int>();
+  auto optimizer = build_optimizer(config_, traced_, parameters_, std::move(updates));
   for (auto& s : optimizer->states())
     for (Tensor& t : *s.tensors) t = hollow_like(t);
   std::vector<Tensor> grads;

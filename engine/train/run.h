@@ -7,7 +7,7 @@
 
 #include "engine/data/loader.h"
 #include "engine/io/checkpoint_writer.h"
-#include "engine/models/graph_file.h"
+#include "engine/models/graph_optimizer.h"
 #include "engine/optim/optimizer.h"
 #include "engine/parallel/data_parallel.h"
 #include "engine/train/trainer.h"
@@ -27,7 +27,12 @@ std::unique_ptr<data::Dataset> open_data(const TrainConfig& config, const Traced
 // What the job trains, with its initial values on `device`; a traced model's are those of its file. Throws Error.
 std::unique_ptr<models::Model> build_model(const TrainConfig& config, Traced graph, const data::Dataset& data,
                                            Device device = {});
-std::unique_ptr<optim::Optimizer> build_optimizer(const OptimizerConfig& config, std::vector<nn::NamedParameter> of);
+// The optimizer of the traced model's file, where the job says so; else empty. Throws UserError where there is none.
+std::optional<models::GraphOptimizer> traced_optimizer(const TrainConfig& config, const Traced& graph);
+// `updates`: of a traced optimizer, those for each of `of`.
+std::unique_ptr<optim::Optimizer> build_optimizer(const TrainConfig& config,
+                                                  const std::optional<models::GraphOptimizer>& traced,
+                                                  std::vector<nn::NamedParameter> of, std::vector<int> updates);
 
 // Model, optimizer and the step that moves them: the same trace every step, so planned once.
 class Learner {
@@ -44,6 +49,8 @@ class Learner {
   std::vector<io::TensorView> state();
   void restore(const io::Checkpoint& checkpoint);  // throws Error naming a tensor that is missing or of another type
   optim::Optimizer& optimizer() { return *optimizer_; }
+  // The optimizer for which every rank holds all states although the job would share them out; "": there is none such.
+  std::string unshared() const;
 
  private:
   struct Local {  // of one shard, or the sum of several
@@ -54,15 +61,19 @@ class Learner {
   Local forward_backward(const Tensor& x, const Tensor& target, const models::Draw& draw);
   Local local_batch(const data::Batch& batch);
   void average(std::span<const Tensor> sums, std::vector<Tensor>& buffers) const;
+  std::vector<nn::NamedParameter> with_state(const optim::States& states) const;
   std::vector<Tensor> read(const io::Checkpoint& checkpoint, const std::string& prefix,
-                           const std::vector<nn::NamedParameter>& of) const;
+                           const std::vector<nn::NamedParameter>& of, const std::vector<Tensor>& like = {}) const;
 
   const TrainConfig& config_;
   const data::Dataset& dataset_;
   int shards_;  // of this rank
+  std::optional<models::GraphOptimizer> traced_;
   std::unique_ptr<models::Model> model_;
-  std::vector<nn::NamedParameter> parameters_, buffers_;
+  std::vector<nn::NamedParameter> parameters_;  // those that are updated alike one after the other
+  std::vector<nn::NamedParameter> buffers_;
   std::vector<nn::NamedParameter> changing_;  // of buffers_, those that training changes
+  bool sharded_;                              // each rank updates its part of the parameters
   std::unique_ptr<parallel::DataParallel> parallel_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::vector<Tensor> held_;  // what state() shows

@@ -56,6 +56,9 @@ class Loop {
     listener_.on_start(step_, total_steps_);
     if (test_->size() == 0 && config_.rank == 0)
       listener_.on_warning("the data has no test set: there will be no evaluation");
+    if (std::string name = learner_.unshared(); !name.empty() && config_.rank == 0)
+      listener_.on_warning("strategy.zero: every rank holds all states of " + name +
+                           ": it does not look at each element alone, so they cannot be shared out");
     data::Loader loader(*train_, sampler_, config_.rank, config_.ranks, step_);
     while (step_ < total_steps_) {
       bool stop = train_step(loader);

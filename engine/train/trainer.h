@@ -28,7 +28,7 @@ struct DataConfig {
 };
 
 struct OptimizerConfig {
-  std::string name = "adamw";  // sgd | adamw
+  std::string name = "adamw";  // sgd | adamw | graph: that of the traced model's file
   double lr = 0, momentum = 0, weight_decay = 0, beta1 = 0, beta2 = 0, eps = 0;
 };
 

@@ -216,6 +216,17 @@ void check_model(const v1::JobSpec& spec, Problems* problems) {
                                      "; the nearest that is: ", nearest_multiple(model.width(), model.heads()))});
 }
 
+void check_optimizer(const v1::JobSpec& spec, Problems* problems) {
+  const v1::OptimizerSpec& optimizer = spec.train().optimizer();
+  if (optimizer.name() != "graph") return;
+  if (spec.model().graph().empty())
+    problems->push_back({"train.optimizer.name",
+                         "graph is the optimizer that a traced model's file holds, and there is no model.graph; give "
+                         "sgd or adamw"});
+  if (optimizer.has_weight_decay())
+    problems->push_back({"train.optimizer.weight_decay", "stands in the file of model.graph already; remove it"});
+}
+
 void check_schedule(const v1::JobSpec& spec, Problems* problems) {
   const double lr = spec.train().optimizer().lr(), min_lr = spec.train().schedule().min_lr();
   if (lr > 0 && min_lr > lr)
@@ -265,6 +276,7 @@ std::vector<Problem> check(const v1::JobSpec& spec) {
   check_images(spec, &problems);
   check_batch(spec, &problems);
   check_samples(spec, &problems);
+  check_optimizer(spec, &problems);
   check_schedule(spec, &problems);
   for (Problem& p : check_artifacts(spec, true)) problems.push_back(std::move(p));
   return problems;

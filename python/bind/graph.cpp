@@ -90,6 +90,10 @@ nb::tuple graph(std::vector<Tensor> outputs, std::vector<Tensor> known) {
 }  // namespace
 
 void bind_graph(nb::module_& m) {
+  nb::list elementwise;
+  for (const OpInfo& row : op_table())
+    if (is_elementwise(row.category)) elementwise.append(row.name);
+  m.attr("ELEMENTWISE") = nb::tuple(elementwise);  // names of graph()
   m.def("graph", graph, nb::arg("outputs"), nb::arg("known"),
         "(nodes, outputs): each node, after its inputs, is (op, [(node, output), ...], [(dtype, shape), ...], "
         "attributes, whether gradients stop there); a leaf is ('', its index in `known`, types, None, False) or "

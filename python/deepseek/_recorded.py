@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -129,6 +130,24 @@ class Recorded:
                 ratio = Ratio(ratio.factor / value, ratio.a, ratio.b, ratio.c, ratio.d)
             ratios.append((symbol, ratio))
         return Scaled(tuple(ratios)) if ratios else value
+
+
+def as_json(op: str, name: str, value: Any) -> Any:
+    """An attribute as a graph file has it."""
+    if isinstance(value, list):
+        return [as_json(op, name, v) for v in value]
+    if isinstance(value, Dim):
+        if value.fixed:
+            return value.constant
+        if not value.exact:
+            raise _C.Error(f"[trace] {name} of {op} does not grow evenly with the batch: it cannot be any size")
+        return {"whole": [value.factors[0][1], value.constant]}
+    if isinstance(value, Scaled):
+        r = value.ratios[0][1]
+        return {"ratio": [r.factor, r.a, r.b, r.c, r.d]}
+    if isinstance(value, float):
+        return {"float": value if math.isfinite(value) else "nan" if value != value else "inf" if value > 0 else "-inf"}
+    return value if isinstance(value, str) else value.name
 
 
 def _first(a: list[Any], b: list[Any]) -> str:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from . import _C, _random, _recorded
+from . import _C, _random, _recorded, _trace_optimizer
 from ._C import Tensor
-from ._recorded import Dim, Recorded, Scaled, flat, resized
+from ._recorded import Dim, Recorded, as_json, flat, resized
 from .serialization import _bytes, _write_safetensors
 
 KEY, VERSION = "deepseek.graph", 1
@@ -22,21 +22,25 @@ _ENGINES_OWN = ("stop_gradient", "scaled_dot_product_attention")  # gradients of
 _BASES = (7, 19, 43)  # batch sizes to record at: another one where an extent happens to be the same as the first
 
 
-def trace(model: Any, loss: Any, inputs_example: Any, targets_example: Any, path: Any) -> dict[str, Any]:
+def trace(model: Any, loss: Any, inputs_example: Any, targets_example: Any, path: Any, optimizer: Any = None) -> dict[str, Any]:
     """Writes the model and its loss to `path`, for batches of any size, and tells what is in the file.
 
     inputs_example, targets_example: a few samples, one a row, as the training data will have them. loss: a module or
-    function of (output, target) that gives the mean over the samples; None: cross entropy. The model stays as it was.
+    function of (output, target) that gives the mean over the samples; None: cross entropy. optimizer: of deepseek.optim;
+    what it does not hold is not trained, and where the engine has none like it, its steps are in the file. All stay as
+    they were.
     """
     x, y = _tensor(inputs_example, "inputs_example"), _tensor(targets_example, "targets_example")
     if x.ndim == 0 or y.ndim == 0 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
         raise _C.Error(f"[trace] inputs_example {x.shape} and targets_example {y.shape} must have the same samples in dimension 0")
     state = _State(model, loss)
+    if optimizer is not None:
+        _trace_optimizer.check(optimizer, state.parameters)
     error: Exception | None = None
     for base in _BASES:
         try:
             with _recording(state):
-                graph = _Graph(state, loss, x, y, base)
+                graph = _Graph(state, loss, x, y, base, optimizer)
             break
         except _Refused:
             raise
@@ -44,6 +48,9 @@ def trace(model: Any, loss: Any, inputs_example: Any, targets_example: Any, path
             error = error or e
     else:
         raise _C.Error(f"{error} (recorded with a batch of {_BASES[0]})") from error
+    if optimizer is not None and _trace_optimizer.built_in(optimizer) is None:
+        with _recording(state):
+            graph.parts["optimizer"] = _trace_optimizer.written(optimizer, state.parameters, graph.trained, graph.constants)
     header, tensors = graph.file()
     summary = {
         "parameters": sum(t.numel() for t in state.parameters.values()), "trained": len(graph.trained),
@@ -180,8 +187,9 @@ def _recording(state: _State) -> Iterator[None]:
 class _Graph:
     """Both modes of a model, recorded at a few batch sizes from `base` on."""
 
-    def __init__(self, state: _State, loss: Any, x: Tensor, y: Tensor, base: int):
+    def __init__(self, state: _State, loss: Any, x: Tensor, y: Tensor, base: int, optimizer: Any):
         self.state, self.loss, self.x, self.y = state, loss, x, y
+        self.moved = None if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
         self.constants: dict[str, Tensor] = {}
         self.trained: set[str] = set()
         self.classes: int | None = None
@@ -221,13 +229,16 @@ class _Graph:
                 if op == "custom" and attributes["function"] not in _ENGINES_OWN:
                     raise _Refused(f"[trace] the gradient of {attributes['function']} is written in Python (an autograd.Function, a hook): it cannot run without")
             if train and value.requires_grad:
-                wanted = [(n, known[i]) for i, (n, p) in enumerate(state.parameters.items()) if p.requires_grad]
+                wanted = [(n, known[i]) for i, (n, p) in enumerate(state.parameters.items()) if p.requires_grad and self._moves(p)]
                 grads = _C.grad([value], [p for _, p in wanted], [], True, False, True)
                 self.trained = {n for (n, _), g in zip(wanted, grads) if g is not None}
             if train and not self.trained:
-                raise _Refused("[trace] the loss depends on no parameter that requires a gradient: there is nothing to train")
+                raise _Refused("[trace] the loss depends on no parameter that requires a gradient and that the optimizer has: there is nothing to train")
             self.marks = _placed(marks, places)
         return nodes
+
+    def _moves(self, p: Tensor) -> bool:
+        return self.moved is None or id(p) in self.moved
 
     def _place(self, buffer: str) -> int:
         return len(self.state.parameters) + list(self.state.buffers).index(buffer)
@@ -246,7 +257,7 @@ class _Graph:
                 out["fresh"] = self.streams.setdefault((rest["seed"], rest["offset"]), len(self.streams))
                 attributes["seed"] = attributes["offset"] = Dim(0)
         if attributes:
-            out["with"] = {name: _json(op, name, value) for name, value in attributes.items()}
+            out["with"] = {name: as_json(op, name, value) for name, value in attributes.items()}
         return out
 
     def _leaf(self, recorded: Recorded, i: int, index: int, values: Any) -> dict[str, Any]:
@@ -329,20 +340,3 @@ def _placed(marks: Any, places: list[Any]) -> Any:
     if isinstance(marks, dict):
         return {k: _placed(v, places) for k, v in marks.items()}
     return [_placed(v, places) for v in marks] if isinstance(marks, list) else list(places[marks])
-
-
-def _json(op: str, name: str, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_json(op, name, v) for v in value]
-    if isinstance(value, Dim):
-        if value.fixed:
-            return value.constant
-        if not value.exact:
-            raise _C.Error(f"[trace] {name} of {op} does not grow evenly with the batch: it cannot be any size")
-        return {"whole": [value.factors[0][1], value.constant]}
-    if isinstance(value, Scaled):
-        r = value.ratios[0][1]
-        return {"ratio": [r.factor, r.a, r.b, r.c, r.d]}
-    if isinstance(value, float):
-        return {"float": value if math.isfinite(value) else "nan" if value != value else "inf" if value > 0 else "-inf"}
-    return value if isinstance(value, str) else value.name

@@ -55,13 +55,14 @@ def submit(
     samples in dimension 0, or Datasets of such pairs: they are sent along. Or "fashion_mnist", or the `data` part of a job
     file as a dict.
     loss: a function or Module of (output, target) that is a mean over the batch; default: cross entropy of the output.
-    optimizer: ds.optim.AdamW or SGD over the model, or {"name": "adamw", "lr": 0.001}.
+    optimizer: one of ds.optim over the model's parameters, with any groups; or {"name": "adamw", "lr": 0.001}. The job's
+    schedule scales the learning rates of all groups; states begin anew.
     train, checkpoint: further keys of a job file (docs/job-file.md), such as {"schedule": {"name": "cosine"}}.
     example: (inputs, targets) to trace with, where `data` does not show their shapes.
     address: HOST:PORT of the coordinator, else DS_COORDINATOR, else the cluster that `dsctl cluster up` started.
     key: the same key gives the same job, however often it is sent.
     """
-    settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "optimizer": _optimizer(optimizer)}
+    settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "optimizer": _optimizer(optimizer, isinstance(model, Module))}
     job: dict[str, Any] = {
         "name": name or _name_of(model), "strategy": _strategy(strategy), "checkpoint": checkpoint, "priority": priority,
         "train": {**{k: v for k, v in settings.items() if v is not None}, **(train or {})},
@@ -69,7 +70,7 @@ def submit(
     session = _client.Session(address)
     with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
         job["data"] = _data(data, folder)
-        job["model"] = _model(model, loss, args, example or _example(data), data, folder)
+        job["model"] = _model(model, loss, args, example or _example(data), data, folder, optimizer)
         job = {k: v for k, v in job.items() if v not in (None, {})}
         try:
             return Job(session, session.submit(json.dumps(job), key))
@@ -90,21 +91,17 @@ def _strategy(strategy: Any) -> dict[str, Any] | None:
     return {"data_parallel": strategy} if isinstance(strategy, int) else strategy
 
 
-def _optimizer(optimizer: Any) -> dict[str, Any] | None:
-    """The job file's words for an optimizer of this package; what they cannot say is refused."""
+def _optimizer(optimizer: Any, traced: bool) -> dict[str, Any] | None:
+    """The job file's words for an optimizer: of this package, it is the engine's own or goes with the traced model."""
     if optimizer is None or isinstance(optimizer, dict):
         return optimizer
-    kind = type(optimizer).__name__
-    if kind not in ("SGD", "AdamW") or len(optimizer.param_groups) != 1:
-        raise _C.Error(f"[submit] jobs train by SGD or AdamW with one group of parameters, got {kind} with {len(optimizer.param_groups)}")
-    group = optimizer.param_groups[0]
-    beyond = [k for k in ("nesterov", "dampening", "maximize", "amsgrad") if group.get(k)]
-    if beyond:
-        raise _C.Error(f"[submit] jobs do not know {kind}'s {beyond[0]}={group[beyond[0]]!r}")
-    out = {"name": kind.lower(), "lr": float(group["lr"]), "weight_decay": float(group["weight_decay"])}
-    if kind == "SGD":
-        return {**out, "momentum": float(group["momentum"])}
-    return {**out, "beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"]}
+    from . import _trace_optimizer
+
+    words = _trace_optimizer.built_in(optimizer)
+    if words is None and not traced:
+        raise _C.Error(f"[submit] {type(optimizer).__name__} with these settings is recorded with the model that it trains: pass the Module, "
+                       "or the engine's AdamW or SGD")  # fmt: skip
+    return words or {"name": "graph", "lr": _trace_optimizer.base_lr(optimizer)}
 
 
 def _is_pair(data: Any) -> bool:
@@ -150,7 +147,7 @@ def _example(data: Any) -> Any:
     return None
 
 
-def _model(model: Any, loss: Any, args: list[str] | None, example: Any, data: Any, folder: str) -> dict[str, Any]:
+def _model(model: Any, loss: Any, args: list[str] | None, example: Any, data: Any, folder: str, optimizer: Any) -> dict[str, Any]:
     if isinstance(model, dict):
         return model
     if isinstance(model, (str, os.PathLike)):
@@ -166,7 +163,7 @@ def _model(model: Any, loss: Any, args: list[str] | None, example: Any, data: An
 
     path = os.path.join(folder, "model.safetensors")
     inputs, targets = example
-    summary = trace(model, loss, inputs, targets, path)
+    summary = trace(model, loss, inputs, targets, path, None if isinstance(optimizer, dict) else optimizer)
     if loss is None or type(loss).__name__ == "CrossEntropyLoss":
         _check_classes(data, summary["classes"], getattr(loss, "ignore_index", -100))
     return {"graph": path}

@@ -72,6 +72,21 @@ TEST(JobKinds, KeysOfAnotherKindAreRefused) {
   EXPECT_EQ(error_of(job("{script: s, args: x}", "")), "line 2: model.args: expected a list, got \"x\"");
 }
 
+TEST(JobKinds, TheOptimizerOfAGraphIsInItsFile) {
+  const auto spec = parse_job(job("{graph: g}", "data: {dataset: fashion_mnist}\ntrain: {optimizer: {name: graph}}"));
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_FALSE(spec->train().optimizer().has_weight_decay()) << "the file has it";
+  EXPECT_EQ(spec->train().optimizer().lr(), 0.001);
+  EXPECT_EQ(error_of(job("{family: mlp}", "data: {dataset: fashion_mnist}\ntrain: {optimizer: {name: graph}}")),
+            "line 4: train.optimizer.name: graph is the optimizer that a traced model's file holds, and there is no "
+            "model.graph; give sgd or adamw");
+  EXPECT_EQ(error_of(job("{graph: g}",
+                         "data: {dataset: fashion_mnist}\n"
+                         "train: {optimizer: {name: graph, weight_decay: 0.1, beta1: 0.5}}")),
+            "line 4: train.optimizer.beta1: is used only where train.optimizer.name is adamw; remove it\n"
+            "line 4: train.optimizer.weight_decay: stands in the file of model.graph already; remove it");
+}
+
 TEST(JobKinds, TensorsNeedAPathAndAGraph) {
   EXPECT_EQ(error_of(job("{graph: g}", "data: {dataset: tensors}")),
             "line 3: data.path: is missing; dataset tensors needs the path of its safetensors file");

@@ -164,7 +164,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"train: {optimizer: {beta1: 1}}",
                 "line 4: train.optimizer.beta1: 1 is not allowed; it must be less than 1"},
         Mistake{"train: {optimizer: {name: adam}}",
-                "line 4: train.optimizer.name: \"adam\" is not one of sgd, adamw; did you mean adamw?"},
+                "line 4: train.optimizer.name: \"adam\" is not one of sgd, adamw, graph; did you mean adamw?"},
         Mistake{"train: {optimizer: {momentum: 0.9}}",
                 "line 4: train.optimizer.momentum: is used only where train.optimizer.name is sgd; remove it"},
         Mistake{"train: {schedule: {name: cosine, min_lr: 0.5}}",

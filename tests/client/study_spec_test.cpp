@@ -155,7 +155,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "search.train.optimizer.lr.log[0]: expected a number, got \"small\""},
         // Choices.
         Mistake{with_search("train.optimizer.name: {choice: [sgd, adam]}"),
-                "search.train.optimizer.name.choice[1]: \"adam\" is not one of sgd, adamw; did you mean adamw?"},
+                "search.train.optimizer.name.choice[1]: \"adam\" is not one of sgd, adamw, graph; did you mean adamw?"},
         Mistake{with_search("model.hidden: {choice: [64, [0]]}"),
                 "search.model.hidden.choice[1]: 0 is not allowed; the least is 1"},
         Mistake{with_search("model.hidden: {choice: [64, wide]}"), "expected an integer, got \"wide\""},

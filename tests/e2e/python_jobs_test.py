@@ -124,6 +124,22 @@ class PythonJobs(unittest.TestCase):
         self.assertLess(end["metrics"]["test_loss"], 1e-3)
         np.testing.assert_allclose(job.load_into(model).weight.detach().numpy(), [[1.0, -2.0, 0.5, 0.0, 3.0]], atol=0.03)
 
+    def test_an_optimizer_of_pythons_with_groups_trains_on_two_ranks(self) -> None:
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((512, 5)).astype(np.float32)
+        y = (x @ np.array([[1.0], [-2.0], [0.5], [0.0], [3.0]], np.float32) + 1).astype(np.float32)
+        model = ds.nn.Linear(5, 1)
+        optimizer = ds.optim.Lion([{"params": [model.weight]}, {"params": [model.bias], "lr": 0.1}], lr=0.05)
+        job = ds.client.submit(
+            model, (x, y), 2, loss=ds.nn.MSELoss(), optimizer=optimizer, epochs=40, batch_size=64,
+            train={"schedule": {"name": "cosine"}}, address=self.address,
+        )  # fmt: skip
+        end = job.wait(progress=False)
+        self.assertEqual(len(end["ranks"]), 2)
+        trained = job.load_into(model)
+        np.testing.assert_allclose(trained.weight.detach().numpy(), [[1.0, -2.0, 0.5, 0.0, 3.0]], atol=0.05)
+        np.testing.assert_allclose(trained.bias.detach().numpy(), [1.0], atol=0.05)
+
     def test_a_script_runs_as_ranks_that_meet(self) -> None:
         job = self.run_script("30")
         end = job.wait(progress=False)

@@ -42,7 +42,7 @@ TEST(Buckets, TellOfAWait) {
     auto on_wait = [&](bool begins) {
       if (c.rank() == 0 && begins && std::exchange(first, false)) waiting.set_value();
     };
-    auto buckets = make_buckets(c, {{DType::f32, {3}}}, 1 << 20, 1, on_wait);
+    auto buckets = make_buckets(c, {{DType::f32, {3}}}, {}, 1 << 20, 1, on_wait);
     Tensor gradient = Tensor::from<float>({1, 2, 3}, {3}) * (c.rank() + 1.0);
     if (c.rank() == 1) told = waiting.get_future().wait_for(std::chrono::seconds(20)) == std::future_status::ready;
     Tensor sum = all_reduce(buckets[0], 0, {std::move(gradient)})[0];
@@ -54,7 +54,7 @@ TEST(Buckets, TellOfAWait) {
 // Each tensor has a place of its size in memory that peers read.
 TEST(Buckets, RefuseTensorsThatDoNotFit) {
   on_ranks(1, [](comm::Communicator& c) {
-    auto bucket = make_buckets(c, {{DType::f32, {2}}, {DType::f32, {3}}}, 1 << 20, 1, {})[0];
+    auto bucket = make_buckets(c, {{DType::f32, {2}}, {DType::f32, {3}}}, {}, 1 << 20, 1, {})[0];
     EXPECT_THROW(all_reduce(bucket, 0, {ones({2})}), Error);
     EXPECT_THROW(all_reduce(bucket, 0, {ones({2}), ones({100})}), Error);
     EXPECT_THROW(reduce_scatter(bucket, 0, {ones({2}), ones({3}, DType::f64)}), Error);
@@ -66,7 +66,7 @@ TEST(Buckets, RefuseTensorsThatDoNotFit) {
 // The second would write over what the first has not sent yet.
 TEST(Buckets, ARegionTakesOneCollectiveAtATime) {
   on_ranks(1, [](comm::Communicator& c) {
-    auto bucket = make_buckets(c, {{DType::f32, {2}}}, 1 << 20, 1, {})[0];
+    auto bucket = make_buckets(c, {{DType::f32, {2}}}, {}, 1 << 20, 1, {})[0];
     std::vector<Tensor> first = all_reduce(bucket, 0, {ones({2})});
     EXPECT_THROW(all_reduce(bucket, 0, {ones({2})}), Error);
     eval(first);

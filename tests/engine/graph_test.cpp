@@ -10,6 +10,7 @@
 
 #include "engine/autograd/custom.h"
 #include "engine/autograd/grad.h"
+#include "engine/models/graph_optimizer.h"
 #include "engine/ops/adamw.h"
 #include "engine/ops/linalg.h"
 #include "engine/ops/make.h"
@@ -174,7 +175,7 @@ void check_result(const Tensor& y, std::set<std::string>& seen) {
   std::map<std::string, Tensor> values;
   for (auto& t : file.tensors) values[t.name] = t.trained ? t.value.set_requires_grad(true) : t.value;
   auto named = [&](const std::string& name) { return values.at(name); };
-  models::Replayed r = models::replay(file.train, zeros({6}), zeros({6}), named, {});
+  models::Replayed r = models::replay(file.train, {zeros({6}), zeros({6}), named, {}});
   Tensor again = r.at(file.train.outputs[0]);
   ASSERT_EQ(again.type(), y.type());
   EXPECT_EQ(bits(again), bits(y));
@@ -228,8 +229,8 @@ TEST(GraphTable, NoDamageOfARowIsACrash) {
         models::GraphFile file = models::read_graph(path);
         std::map<std::string, Tensor> values;
         for (auto& t : file.tensors) values[t.name] = t.value;
-        auto r =
-            models::replay(file.train, zeros({2}), zeros({2}), [&](const std::string& n) { return values.at(n); }, {});
+        auto named = [&](const std::string& n) { return values.at(n); };
+        auto r = models::replay(file.train, {zeros({2}), zeros({2}), named, {}});
         int64_t bytes = 0;
         for (size_t k = 0; k < file.train.nodes.size(); ++k) bytes += r.at({k, 0}).type().bytes();
         if (bytes < 1 << 24) eval(std::vector<Tensor>{r.at(*file.train.loss), r.at(file.train.outputs[0])});
@@ -353,6 +354,110 @@ TEST_F(GraphFiles, TakeDataOfOtherShapesAndDTypes) {
   EXPECT_THROW(make({DType::f32, {3}}, {DType::f32, {}}), Error) << "classes must be whole";
 }
 
+// Descent with momentum that begins at 2: m = 0.5 m + g, p - lr m.
+GraphWriter::Json descent() {
+  using Json = GraphWriter::Json;
+  auto op = [](const char* name, Json in, Json with = Json::object()) {
+    return Json{{"op", name}, {"in", in}, {"with", with}};
+  };
+  auto place = [](int node) { return Json{node, 0}; };
+  auto in = [&](int a, int b) { return Json::array({place(a), place(b)}); };
+  auto like = [&](double v) {
+    return op("full", Json::array(), {{"shape", "parameter"}, {"dtype", "float32"}, {"value", {{"float", v}}}});
+  };
+  Json update{{"parameters", {"weight", "bias"}}, {"lr", 1.0}, {"value", place(10)}};
+  update["states"] = {
+      {{"name", "m"}, {"dtype", "float32"}, {"shape", "parameter"}, {"value", {{"float", 2.0}}}, {"next", place(6)}}};
+  update["nodes"] = {{{"tensor", "parameter"}},
+                     {{"tensor", "gradient"}},
+                     {{"tensor", "lr"}},
+                     {{"tensor", "state:m"}},
+                     like(0.5),
+                     op("mul", in(3, 4)),
+                     op("add", in(5, 1)),
+                     op("cast", Json::array({place(2)}), {{"dtype", "float32"}}),
+                     op("broadcast_to", Json::array({place(7)}), {{"shape", "parameter"}}),
+                     op("mul", in(6, 8)),
+                     op("sub", in(0, 9))};
+  return {{"name", "Descent"}, {"updates", Json::array({update})}};
+}
+
+TEST_F(GraphFiles, HoldAnOptimizer) {
+  GraphWriter::Json json = GraphWriter(w_).json();
+  json["optimizer"] = descent();
+  write(json);
+  models::GraphFile file = models::read_graph(path_);
+  ASSERT_TRUE(file.optimizer && file.optimizer->elementwise);
+  EXPECT_EQ(file.optimizer->name, "Descent");
+  models::GraphOptimizer rules = *file.optimizer;
+  auto m = models::make_graph_model(std::move(file), {DType::f32, {3}}, {DType::i64, {}});
+  std::vector<nn::NamedParameter> parameters = m->named_parameters();
+  auto optimizer = models::graph_optimizer(parameters, rules, models::updates_of(rules, parameters), 1);
+  for (int step = 0; step < 2; ++step) {
+    std::vector<Tensor> grads;
+    for (auto& p : parameters) grads.push_back(full(p.parameter->shape(), 3));
+    optimizer->step(grads, 0.25);
+    eval(optimizer->values());
+    optimizer->settle();
+  }
+  auto first = [](const Tensor& t) { return static_cast<const float*>(t.data())[0]; };
+  ASSERT_EQ(optimizer->states().size(), 1u);
+  EXPECT_EQ(optimizer->states()[0].name, "m");
+  EXPECT_EQ(first((*optimizer->states()[0].tensors)[0]), 5) << "0.5 (0.5 2 + 3) + 3";
+  Tensor moved = (parameters[0].parameter->detach() - w_.parameters[0].second.detach()).eval();
+  EXPECT_NEAR(first(moved), -0.25 * (4 + 5), 1e-6);
+}
+
+TEST_F(GraphFiles, DamageOfAnOptimizerIsNamed) {
+  using Json = GraphWriter::Json;
+  Json good = GraphWriter(w_).json();
+  good["optimizer"] = descent();
+  auto update = [](Json& j) -> Json& { return j["optimizer"]["updates"][0]; };
+  struct {
+    std::function<void(Json&)> damage;
+    const char* says;
+  } cases[] = {
+      {[&](Json& j) { update(j)["parameters"] = {"weight"}; }, "nothing updates \"bias\""},
+      {[&](Json& j) { update(j)["parameters"].push_back("bias"); }, "updated twice"},
+      {[&](Json& j) { update(j)["parameters"].push_back("scale"); }, "\"scale\""},
+      {[&](Json& j) {
+         update(j)["states"][0]["next"] = {2, 0};
+       },
+       "state \"m\" of \"weight\" becomes float64"},
+      {[&](Json& j) {
+         update(j)["states"][0]["next"] = {99, 0};
+       },
+       "[99,0]"},
+      {[&](Json& j) {
+         update(j)["states"][0]["shape"] = {int64_t{1} << 40, int64_t{1} << 40};
+       },
+       "too large"},
+      {[&](Json& j) { update(j)["states"].push_back(update(j)["states"][0]); }, "\"m\" stands there twice"},
+      {[&](Json& j) {
+         update(j)["value"] = {7, 0};
+       },
+       "the value of \"weight\" becomes"},
+      {[&](Json& j) {
+         update(j)["nodes"][0] = {{"op", "input"}};
+       },
+       "input"},
+      {[&](Json& j) { update(j)["nodes"][3]["tensor"] = "state:n"; }, "state:n"},
+      {[&](Json& j) { update(j)["nodes"][0]["tensor"] = "weight"; }, "weight"},
+      {[&](Json& j) { update(j)["lr"] = "fast"; }, "lr is \"fast\""},
+      {[&](Json& j) { j["optimizer"].erase("updates"); }, "updates"},
+  };
+  for (auto& c : cases) {
+    Json j = good;
+    c.damage(j);
+    write(j);
+    EXPECT_NE(refusal().find(c.says), std::string::npos) << refusal() << "\nshould name " << c.says;
+  }
+  Json whole = good;  // a shape of its own fits one parameter alone
+  update(whole)["nodes"][4]["with"]["shape"] = {3, 4};
+  write(whole);
+  EXPECT_NE(refusal().find("node 5"), std::string::npos) << refusal();
+}
+
 TEST_F(GraphFiles, DamageIsNamed) {
   using Json = GraphWriter::Json;
   const Json good = GraphWriter(w_).json();
@@ -422,7 +527,9 @@ TEST_F(GraphFiles, DamageIsNamed) {
 
 // Whatever a byte becomes: an Error, or a graph that runs or says why not.
 TEST_F(GraphFiles, NoDamageIsACrash) {
-  const std::string good = GraphWriter(w_).json().dump(), letters = "0123456789-.,:[]{}\"einxa";
+  GraphWriter::Json json = GraphWriter(w_).json();
+  json["optimizer"] = descent();
+  const std::string good = json.dump(), letters = "0123456789-.,:[]{}\"einxa";
   const std::vector<io::TensorView> tensors = GraphWriter(w_).tensors();
   std::mt19937 random(7 + testing::UnitTest::GetInstance()->random_seed());
   int taken = 0;

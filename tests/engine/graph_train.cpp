@@ -1,5 +1,6 @@
 // Trains a graph file on a file of tensors and prints what came of it, for the tests of the Python package:
-// graph_train GRAPH DATA JOB_DIR OPTIMIZER LR BATCH STEPS RANKS SHARDS; 0 shards: not deterministic. One JSON object:
+// graph_train GRAPH DATA JOB_DIR OPTIMIZER LR BATCH STEPS RANKS SHARDS [ZERO [STOP_AT [SCHEDULE WARMUP]]]; 0 shards:
+// not deterministic. One JSON object:
 // {"samples": [[...] a step], "losses": [...], "evaluations": [[loss, accuracy]], "warnings": [...]}; errors go to
 // stderr.
 #include <cmath>
@@ -14,7 +15,7 @@
 namespace ds::train {
 namespace {
 
-TrainConfig config_of(char** arg) {
+TrainConfig config_of(int count, char** arg) {
   TrainConfig c;
   c.job = "graph";
   c.generation = 1;
@@ -29,6 +30,8 @@ TrainConfig config_of(char** arg) {
   c.deterministic = c.virtual_shards > 0;
   c.epochs = 1000;
   c.seed = 7;
+  if (count > 10) c.zero = std::stoi(arg[10]);
+  if (count > 13) c.schedule = {arg[12], std::stoll(arg[13]), 0};
   return c;
 }
 
@@ -50,10 +53,11 @@ nlohmann::json report(const TrainConfig& c, const Outcome& o) {
 }  // namespace ds::train
 
 int main(int count, char** arg) {
-  if (count != 10) return std::cerr << "usage: see the first lines of graph_train.cpp\n", 2;
+  if (count < 10) return std::cerr << "usage: see the first lines of graph_train.cpp\n", 2;
   try {
-    ds::train::TrainConfig c = ds::train::config_of(arg);
-    std::cout << ds::train::report(c, ds::train::run(c, std::stoi(arg[8]))) << std::endl;
+    ds::train::TrainConfig c = ds::train::config_of(count, arg);
+    std::cout << ds::train::report(c, ds::train::run(c, std::stoi(arg[8]), count > 11 ? std::stoll(arg[11]) : -1))
+              << std::endl;
   } catch (const ds::train::UserError& e) {
     std::cerr << "user error: " << e.what() << std::endl;
     return 1;

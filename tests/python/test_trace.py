@@ -23,10 +23,10 @@ def header(path):
         return json.loads(json.loads(f.read(n))["__metadata__"]["deepseek.graph"])
 
 
-def engine(tmp_path, graph, data, *, optimizer="sgd", lr=0.05, batch=8, steps=20, ranks=1, shards=0, job="job"):
+def engine(tmp_path, graph, data, *, optimizer="sgd", lr=0.05, batch=8, steps=20, ranks=1, shards=0, job="job", zero=1, stop_at=-1, schedule="constant", warmup=0):
     if not PROGRAM.exists():
         pytest.skip(f"{PROGRAM} is not built")
-    args = [PROGRAM, graph, data, tmp_path / job, optimizer, lr, batch, steps, ranks, shards]
+    args = [PROGRAM, graph, data, tmp_path / job, optimizer, lr, batch, steps, ranks, shards, zero, stop_at, schedule, warmup]
     done = subprocess.run([str(a) for a in args], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from .. import _C
-from .optimizer import Optimizer, Tensor, check, count, norm, zeros_like
+from .number import Number, choose, number, sqrt
+from .optimizer import Optimizer, Tensor, check, count, norm, zeros_for
 
 
 def _moments(group: dict[str, Any], g: Tensor, state: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """The running means of the gradient and of its square, from 0 on."""
+    """The running means of the gradient and of its square."""
     b1, b2 = group["betas"]
-    if "exp_avg" not in state:
-        state["exp_avg"], state["exp_avg_sq"] = zeros_like(g), zeros_like(g)
     m = state["exp_avg"] = state["exp_avg"] * b1 + g * (1 - b1)
     v = state["exp_avg_sq"] = state["exp_avg_sq"] * b2 + g * g * (1 - b2)
     return m, v
@@ -40,24 +38,24 @@ class Adam(Optimizer):
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize}
         super().__init__(params, defaults, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return zeros_for(p, "exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)
         (b1, b2), lr, wd, eps = group["betas"], group["lr"], group["weight_decay"], group["eps"]
-        if t == 1:
-            state["exp_avg"], state["exp_avg_sq"] = zeros_like(p), zeros_like(p)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_like(p)
         if wd and not self._decoupled:
             g = g + p * wd
-        rate, scale, decay = lr / (1 - b1**t), 1 / math.sqrt(1 - b2**t), 1 - lr * wd if self._decoupled else 1.0
-        if not group["amsgrad"]:
+        rate, scale, decay = lr / (1 - b1**t), 1 / sqrt(1 - b2**t), 1 - lr * wd if self._decoupled else 1.0
+        if not group["amsgrad"] and not isinstance(rate, Number):
             out, state["exp_avg"], state["exp_avg_sq"] = _C.adamw(
                 p, state["exp_avg"], state["exp_avg_sq"], g, b1, b2, eps, rate, scale, decay
             )
             return out
         m, v = _moments(group, g, state)
-        top = state["max_exp_avg_sq"] = _C.maximum(state["max_exp_avg_sq"], v)
-        return p * decay - m * rate / (_C.sqrt(top) * scale + eps)
+        if group["amsgrad"]:
+            v = state["max_exp_avg_sq"] = _C.maximum(state["max_exp_avg_sq"], v)
+        return p * decay - m * rate / (_C.sqrt(v) * scale + eps)
 
 
 class AdamW(Adam):
@@ -82,11 +80,12 @@ class Adamax(Optimizer):
         check("Adamax", lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return zeros_for(p, "exp_avg", "exp_inf")
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)
         b1, b2 = group["betas"]
-        if t == 1:
-            state["exp_avg"], state["exp_inf"] = zeros_like(p), zeros_like(p)
         if group["weight_decay"]:
             g = g + p * group["weight_decay"]
         m = state["exp_avg"] = state["exp_avg"] * b1 + g * (1 - b1)
@@ -108,13 +107,16 @@ class NAdam(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return {**zeros_for(p, "exp_avg", "exp_avg_sq"), "mu_product": 1.0}
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)
         (b1, b2), lr = group["betas"], group["lr"]
         p, g = _decayed(group, p, g)
         mu = b1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"]))
         mu_next = b1 * (1 - 0.5 * 0.96 ** ((t + 1) * group["momentum_decay"]))
-        product = state["mu_product"] = float(state.get("mu_product", 1.0)) * mu
+        product = state["mu_product"] = number(state["mu_product"]) * mu
         m, v = _moments(group, g, state)
         ahead = g * (lr * (1 - mu) / (1 - product)) + m * (lr * mu_next / (1 - product * mu_next))
         return p - ahead / (_C.sqrt(v * (1 / (1 - b2**t))) + group["eps"])
@@ -134,6 +136,9 @@ class RAdam(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return zeros_for(p, "exp_avg", "exp_avg_sq")
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)
         (b1, b2), lr = group["betas"], group["lr"]
@@ -141,10 +146,12 @@ class RAdam(Optimizer):
         m, v = _moments(group, g, state)
         most = 2 / (1 - b2) - 1
         length = most - 2 * t * b2**t / (1 - b2**t)
-        if length <= 5:
-            return p - m * (lr / (1 - b1**t))
-        rectified = math.sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length))
-        return p - m * (lr * rectified * math.sqrt(1 - b2**t) / (1 - b1**t)) / (_C.sqrt(v) + group["eps"])
+
+        def divided() -> Tensor:
+            rectified = sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length))
+            return p - m * (lr * rectified * sqrt(1 - b2**t) / (1 - b1**t)) / (_C.sqrt(v) + group["eps"])
+
+        return choose(length <= 5, lambda: p - m * (lr / (1 - b1**t)), divided)
 
 
 class LAMB(Optimizer):
@@ -156,6 +163,9 @@ class LAMB(Optimizer):
     ) -> None:  # fmt: skip
         check("LAMB", lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, **kwargs)
+
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return zeros_for(p, "exp_avg", "exp_avg_sq")
 
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)

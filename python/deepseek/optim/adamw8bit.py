@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from .. import _C
 from .._random import default_generator
 from .adam import AdamW
-from .optimizer import Tensor, count, zeros_like
+from .number import sqrt
+from .optimizer import Tensor, count
 
 BLOCK = 256
 
@@ -65,23 +65,28 @@ class AdamW8bit(AdamW):
         super().__init__(params, lr, betas, eps, weight_decay, maximize=maximize, **kwargs)
         self.min_size = min_size
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        if p.numel() < self.min_size:
+            return super()._initial(group, p)
+        blocks = -(-p.numel() // BLOCK)
+        tops = {name: _C.full((blocks, 1), 0.0, _C.float32, p.device) for name in ("exp_avg_top", "exp_avg_sq_top")}
+        codes = {name: _C.full((blocks, BLOCK), zero, _C.uint8, p.device) for name, zero in (("exp_avg", 128.0), ("exp_avg_sq", 0.0))}
+        return {**codes, **tops}
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         if p.numel() < self.min_size:
             return super()._update(group, p, g, state)
         t = count(state)
         (b1, b2), lr = group["betas"], group["lr"]
         gradient = _blocks(g if g.dtype == _C.float32 else _C.cast(g, _C.float32))
-        if t == 1:
-            m, v = zeros_like(gradient), zeros_like(gradient)
-        else:
-            m = dequantize(state["exp_avg"], state["exp_avg_top"], 127, True)
-            deviation = dequantize(state["exp_avg_sq"], state["exp_avg_sq_top"], 255, False)
-            v = deviation * deviation
+        m = dequantize(state["exp_avg"], state["exp_avg_top"], 127, True)
+        deviation = dequantize(state["exp_avg_sq"], state["exp_avg_sq_top"], 255, False)
+        v = deviation * deviation
         m = m * b1 + gradient * (1 - b1)
         v = v * b2 + gradient * gradient * (1 - b2)
         deviation = _C.sqrt(v)
         state["exp_avg"], state["exp_avg_top"] = quantize(m, 127, True)
         state["exp_avg_sq"], state["exp_avg_sq_top"] = quantize(deviation, 255, False)
-        step = m * (lr / (1 - b1**t)) / (deviation * (1 / math.sqrt(1 - b2**t)) + group["eps"])
+        step = m * (lr / (1 - b1**t)) / (deviation * (1 / sqrt(1 - b2**t)) + group["eps"])
         flat = _C.slice(_C.reshape(step, [-1]), 0, 0, p.numel(), 1)
         return p * (1 - lr * group["weight_decay"]) - _C.cast(_C.reshape(flat, list(p.shape)), p.dtype)

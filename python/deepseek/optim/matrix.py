@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from .. import _C
-from .optimizer import Optimizer, Tensor, check, count, norm, zeros_like
+from .number import least, sqrt
+from .optimizer import Optimizer, Tensor, check, count, norm, zeros_for
 
 
 class Adafactor(Optimizer):
@@ -20,24 +21,31 @@ class Adafactor(Optimizer):
         defaults = {"lr": lr, "beta2_decay": beta2_decay, "eps": eps, "d": d, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, defaults, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        if p.ndim < 2:
+            return zeros_for(p, "variance")
+        *before, rows, columns = p.shape
+        shapes = {"row_var": (*before, rows, 1), "col_var": (*before, 1, columns)}
+        return {name: _C.full(shape, 0.0, p.dtype, p.device) for name, shape in shapes.items()}
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)
         eps1, eps2 = group["eps"]
         if eps1 is None:
             eps1 = 2.0**-52 if p.dtype == _C.float64 else 2.0**-23
-        fresh = t ** group["beta2_decay"]  # how much the new squares count
+        fresh = t ** group["beta2_decay"]  # how much the new squares count: wholly at first
         size = math.sqrt(p.numel())
-        alpha = _C.maximum(norm(p) * (1 / size), _C.full((), eps2, p.dtype, p.device)) * min(group["lr"], 1 / math.sqrt(t))
+        alpha = _C.maximum(norm(p) * (1 / size), _C.full((), eps2, p.dtype, p.device)) * least(group["lr"], 1 / sqrt(t))
         if group["weight_decay"]:
             p = p * (1 - group["lr"] * group["weight_decay"])
         if p.ndim > 1:
             rows, columns = _C.mean(g * g, [-1], True), _C.mean(g * g, [-2], True)
-            rows = state["row_var"] = rows if t == 1 else state["row_var"] + (rows - state["row_var"]) * fresh
-            columns = state["col_var"] = columns if t == 1 else state["col_var"] + (columns - state["col_var"]) * fresh
+            rows = state["row_var"] = state["row_var"] + (rows - state["row_var"]) * fresh
+            columns = state["col_var"] = state["col_var"] + (columns - state["col_var"]) * fresh
             mean = _C.maximum(_C.mean(rows, [-2], True), _C.full((), eps1, p.dtype, p.device))
             square = rows * columns / mean
         else:
-            old = zeros_like(p) if t == 1 else state["variance"]
+            old = state["variance"]
             square = state["variance"] = old + (g * g - old) * fresh
         step = g * _C.rsqrt(_C.maximum(square, _C.full((), eps1 * eps1, p.dtype, p.device)))
         longest = _C.maximum(norm(step) * (1 / (size * group["d"])), _C.full((), 1.0, p.dtype, p.device))
@@ -81,10 +89,12 @@ class Muon(Optimizer):
                 if p.ndim < 2:
                     raise _C.Error(f"[Muon] a parameter of shape {p.shape} is no matrix: give it to AdamW")
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return zeros_for(p, "momentum_buffer")
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         momentum, lr = group["momentum"], group["lr"]
-        old = state.get("momentum_buffer")
-        buffer = state["momentum_buffer"] = g * (1 - momentum) if old is None else old * momentum + g * (1 - momentum)
+        buffer = state["momentum_buffer"] = state["momentum_buffer"] * momentum + g * (1 - momentum)
         step = g * (1 - momentum) + buffer * momentum if group["nesterov"] else buffer
         matrix = _C.reshape(step, [p.shape[0], -1]) if p.ndim > 2 else step
         step = orthogonalized(matrix, group["ns_coefficients"], group["ns_steps"], group["eps"])

@@ -6,13 +6,16 @@ from typing import Any, Callable
 
 from .. import _C
 from .._C import Tensor
+from .number import Number
 
 REQUIRED = object()
 _PASSED_OVER = ("foreach", "fused", "capturable", "differentiable")  # PyTorch's choices of an implementation
 
 
 class Optimizer:
-    """Subclasses give _update(group, p, g, state): p's new value, from its gradient g and its state, which it replaces.
+    """Subclasses give _initial(group, p), the state before the first step: tensors filled with one number, and floats; and
+    _update(group, p, g, state): p's new value, from its gradient g and its state, which it replaces. For jobs, _update is
+    recorded once for all steps: lr, the count of steps and the floats of the state are then Numbers (number.py).
 
     step() only records; its last act computes parameters and states in one plan, together with whatever of forward and
     backward was not looked at before.
@@ -75,17 +78,14 @@ class Optimizer:
         try:
             params, values = [], []
             for group in self.param_groups:
-                self._begin(group)
                 for p in group["params"]:
                     g = p.grad
                     if g is None:
                         continue
                     state = self.state.get(p)
-                    if state is None:
-                        state = self.state[p] = {}
-                    if group.get("maximize"):
-                        g = -g
-                    values.append(self._update(group, p, g if g.dtype is p.dtype else _C.cast(g, p.dtype), state))
+                    if not state:
+                        state = self.state[p] = self._initial(group, p)
+                    values.append(self._next(group, p, g, state))
                     params.append(p)
             g = state = None
             _C.settle(params, values, "step")
@@ -95,8 +95,13 @@ class Optimizer:
             hook(self, (), {})
         return loss
 
-    def _begin(self, group: dict[str, Any]) -> None:
-        """Called once a step before a group's parameters."""
+    def _next(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
+        if group.get("maximize"):
+            g = -g
+        return self._update(group, p, g if g.dtype is p.dtype else _C.cast(g, p.dtype), state)
+
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return {}
 
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         raise NotImplementedError
@@ -121,7 +126,8 @@ class Optimizer:
             by_number.update(zip(saved["params"], group["params"]))
         for saved, group in zip(groups, self.param_groups):
             group.update({k: v for k, v in saved.items() if k != "params"})
-        self.state = {by_number[int(k)]: {n: _own(v) for n, v in s.items()} for k, s in state_dict["state"].items() if int(k) in by_number}
+        kept = {int(k): s for k, s in state_dict["state"].items() if int(k) in by_number}
+        self.state = {by_number[k]: {n: _own(v) for n, v in s.items() if v is not None} for k, s in kept.items()}
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> Any:
         """Calls hook(optimizer, args, kwargs) before each step."""
@@ -154,15 +160,19 @@ def _own(value: Any) -> Any:
     return value
 
 
-def count(state: dict[str, Any]) -> int:
+def count(state: dict[str, Any]) -> Any:
     """The number of this step, from 1 on."""
-    step = int(state.get("step", 0)) + 1
-    state["step"] = step
+    step = state.get("step", 0)
+    step = state["step"] = step + 1 if isinstance(step, Number) else int(step) + 1
     return step
 
 
 def zeros_like(p: Tensor) -> Tensor:
     return _C.full(p.shape, 0.0, p.dtype, p.device)
+
+
+def zeros_for(p: Tensor, *names: str) -> dict[str, Any]:
+    return {name: zeros_like(p) for name in names}
 
 
 def norm(x: Tensor) -> Tensor:

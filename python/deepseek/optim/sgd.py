@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _C
-from .optimizer import Optimizer, Tensor, check, count, zeros_like
+from .optimizer import Optimizer, Tensor, check, count, zeros_for
 
 
 class SGD(Optimizer):
@@ -23,13 +23,22 @@ class SGD(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        if not group["momentum"]:
+            return {}
+        # The first gradient counts whole.
+        return {**zeros_for(p, "momentum_buffer"), **({"gain": 1.0} if group["dampening"] else {})}
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         if group["weight_decay"]:
             g = g + p * group["weight_decay"]
-        momentum = group["momentum"]
+        momentum, dampening = group["momentum"], group["dampening"]
         if momentum:
-            old = state.get("momentum_buffer")
-            buffer = state["momentum_buffer"] = _C.clone(g) if old is None else old * momentum + g * (1 - group["dampening"])
+            new = g
+            if dampening:
+                new = g * state.get("gain", 1 - dampening)
+                state["gain"] = 1 - dampening
+            buffer = state["momentum_buffer"] = state["momentum_buffer"] * momentum + new
             g = g + buffer * momentum if group["nesterov"] else buffer
         return p - g * group["lr"]
 
@@ -48,10 +57,11 @@ class Adagrad(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return {"sum": _C.full(p.shape, group["initial_accumulator_value"], p.dtype, p.device)}
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         t = count(state)
-        if t == 1:
-            state["sum"] = zeros_like(p) + group["initial_accumulator_value"]
         if group["weight_decay"]:
             g = g + p * group["weight_decay"]
         total = state["sum"] = state["sum"] + g * g
@@ -67,10 +77,12 @@ class Adadelta(Optimizer):
         check("Adadelta", lr=lr, rho=rho, eps=eps, weight_decay=weight_decay)
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return zeros_for(p, "square_avg", "acc_delta")
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         rho, eps = group["rho"], group["eps"]
-        if count(state) == 1:
-            state["square_avg"], state["acc_delta"] = zeros_like(p), zeros_like(p)
+        count(state)
         if group["weight_decay"]:
             g = g + p * group["weight_decay"]
         square = state["square_avg"] = state["square_avg"] * rho + g * g * (1 - rho)
@@ -92,14 +104,13 @@ class RMSprop(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        more = ("momentum_buffer",) * bool(group["momentum"]) + ("grad_avg",) * bool(group["centered"])
+        return zeros_for(p, "square_avg", *more)
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         alpha = group["alpha"]
-        if count(state) == 1:
-            state["square_avg"] = zeros_like(p)
-            if group["momentum"]:
-                state["momentum_buffer"] = zeros_like(p)
-            if group["centered"]:
-                state["grad_avg"] = zeros_like(p)
+        count(state)
         if group["weight_decay"]:
             g = g + p * group["weight_decay"]
         square = state["square_avg"] = state["square_avg"] * alpha + g * g * (1 - alpha)
@@ -121,10 +132,12 @@ class Lion(Optimizer):
         check("Lion", lr=lr, beta1=betas[0], beta2=betas[1], weight_decay=weight_decay)
         super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize}, **kwargs)
 
+    def _initial(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        return zeros_for(p, "exp_avg")
+
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Any]) -> Tensor:
         b1, b2 = group["betas"]
-        m = state.get("exp_avg")
-        m = zeros_like(p) if m is None else m
+        m = state["exp_avg"]
         step = _C.sign(m * b1 + g * (1 - b1))
         state["exp_avg"] = m * b2 + g * (1 - b2)
         return p * (1 - group["lr"] * group["weight_decay"]) - step * group["lr"]
