@@ -1,6 +1,7 @@
 // Convolution as a matrix product whose right side is read out of the padded image itself: filters x taps times
 // taps x positions. The gradient of the input is the same walk over the spread gradient with turned filters.
 #include "kernels/cpu/conv_image.h"
+#include "kernels/cpu/conv_kernel.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
@@ -8,54 +9,12 @@
 namespace ds::kernels::cpu_detail {
 namespace {
 
-constexpr int kFilters = 4;  // a tile is 4 filters by 3 vectors of positions
-constexpr int kVectors = 3;
 constexpr int64_t kTapBlock = 576;
 constexpr int64_t kImageBytes = 192 << 10;
 
-// One tile: c[r] (ldc) = or += sum over taps of a[p][r] * image[offset[p] ...].
-template <class T, int MR, int NV>
-void conv_tile(int64_t k, const T* a, const T* image, const int32_t* offset, T* c, int64_t ldc, bool load_c) {
-  using S = Simd<T>;
-  typename S::V acc[MR][NV];
-#pragma GCC unroll 4
-  for (int r = 0; r < MR; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) acc[r][v] = load_c ? S::load(c + r * ldc + v * S::width) : typename S::V{};
-  }
-  for (int64_t p = 0; p < k; ++p, a += kFilters) {
-    const T* b = image + offset[p];
-    typename S::V row[NV];
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) row[v] = S::load(b + v * S::width);
-#pragma GCC unroll 4
-    for (int r = 0; r < MR; ++r) {
-      auto x = S::broadcast(a + r);
-#pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) acc[r][v] = S::fma(x, row[v], acc[r][v]);
-    }
-  }
-#pragma GCC unroll 4
-  for (int r = 0; r < MR; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) S::store(c + r * ldc + v * S::width, acc[r][v]);
-  }
-}
-
-template <class T>
-using ConvTile = void (*)(int64_t k, const T* a, const T* image, const int32_t* offset, T* c, int64_t ldc, bool load_c);
-
-template <class T>
-ConvTile<T> conv_tile_for(int64_t filters, int64_t vectors) {
-  static constexpr ConvTile<T> table[kVectors][kFilters] = {
-      {conv_tile<T, 1, 1>, conv_tile<T, 2, 1>, conv_tile<T, 3, 1>, conv_tile<T, 4, 1>},
-      {conv_tile<T, 1, 2>, conv_tile<T, 2, 2>, conv_tile<T, 3, 2>, conv_tile<T, 4, 2>},
-      {conv_tile<T, 1, 3>, conv_tile<T, 2, 3>, conv_tile<T, 3, 3>, conv_tile<T, 4, 3>}};
-  return table[vectors - 1][filters - 1];
-}
-
 template <class T>
 struct ConvCall {
+  const ConvKernels<T>& kernels;
   ConvShape s;
   int64_t images, groups;
   const T* source;
@@ -74,17 +33,17 @@ int64_t band_rows(const ConvShape& s) {
   return band;
 }
 
-// Panels of kFilters filters, tap after tap: [group][panel][channel, r, s][kFilters].
+// Panels of as many filters as a tile has, tap after tap: [group][panel][channel, r, s][filter].
 template <class T>
 void pack_filters(const ConvCall<T>& x, T* out) {
   const ConvShape& s = x.s;
-  int64_t taps = s.taps();
+  int64_t taps = s.taps(), panel_filters = x.kernels.filters;
   for (int64_t g = 0; g < x.groups; ++g) {
     const T* w = x.w + g * s.filters * s.channels * taps;
-    for (int64_t f0 = 0; f0 < s.filters; f0 += kFilters) {
+    for (int64_t f0 = 0; f0 < s.filters; f0 += panel_filters) {
       for (int64_t c = 0; c < s.channels; ++c) {
-        for (int64_t t = 0; t < taps; ++t, out += kFilters) {
-          for (int64_t f = f0; f < f0 + kFilters; ++f) {
+        for (int64_t t = 0; t < taps; ++t, out += panel_filters) {
+          for (int64_t f = f0; f < f0 + panel_filters; ++f) {
             int64_t at = x.turned ? (c * s.filters + f) * taps + taps - 1 - t : (f * s.channels + c) * taps + t;
             out[f - f0] = f < s.filters ? w[at] : T(0);
           }
@@ -112,26 +71,28 @@ void emit_rows(T* out, const T* in, int64_t rows, int64_t width, int64_t pitch, 
 }
 
 // Vectors of the next tile when `left` are left; a last one alone would not keep the units busy.
-int64_t tile_vectors(int64_t left) { return left == kVectors + 1 ? 2 : std::min<int64_t>(kVectors, left); }
+int64_t tile_vectors(int64_t left) { return left == kConvVectors + 1 ? 2 : std::min<int64_t>(kConvVectors, left); }
 
 // One band of one group of one image.
 template <class T>
 void run_band(const ConvCall<T>& x, int64_t image_index, int64_t g, int64_t y0, int64_t band, const T* filters,
               const int32_t* offset, T* image, T* panel, bool fresh) {
   const ConvShape& s = x.s;
-  constexpr int64_t W = Simd<T>::width;
+  const int64_t W = x.kernels.width, panel_filters = x.kernels.filters;
   int64_t rows = std::min(band, s.out_h - y0), k = s.channels * s.taps();
   int64_t unit = image_index * x.groups + g;
   fill_image(s, image, x.source + unit * s.channels * s.src_h * s.src_w, y0, band, fresh);
-  int64_t positions = (rows - 1) * s.pitch() + s.out_w, ldc = round_up(band * s.pitch(), kVectors * W) + kVectors * W;
-  const T* w = filters + g * round_up(s.filters, kFilters) * k;
-  for (int64_t f = 0; f < s.filters; f += kFilters) {
-    int64_t count = std::min<int64_t>(kFilters, s.filters - f);
+  int64_t positions = (rows - 1) * s.pitch() + s.out_w,
+          ldc = round_up(band * s.pitch(), kConvVectors * W) + kConvVectors * W;
+  const T* w = filters + g * round_up(s.filters, panel_filters) * k;
+  for (int64_t f = 0; f < s.filters; f += panel_filters) {
+    int64_t count = std::min<int64_t>(panel_filters, s.filters - f);
     for (int64_t p = 0; p < k; p += kTapBlock) {
       int64_t kc = std::min(kTapBlock, k - p);
       for (int64_t j = 0, vectors = 0; j < positions; j += vectors * W) {
         vectors = tile_vectors(ceil_div(positions - j, W));
-        conv_tile_for<T>(count, vectors)(kc, w + f * k + p * kFilters, image + j, offset + p, panel + j, ldc, p > 0);
+        x.kernels.tiles[vectors - 1][count - 1](kc, w + f * k + p * panel_filters, image + j, offset + p, panel + j,
+                                                ldc, p > 0);
       }
     }
     for (int64_t r = 0; r < count; ++r) {
@@ -147,11 +108,11 @@ void run_conv(Context& ctx, const ConvCall<T>& x) {
   const ConvShape& s = x.s;
   int64_t band = band_rows<T>(s), bands = ceil_div(s.out_h, band), jobs = x.images * x.groups * bands;
   if (jobs == 0 || s.out_w == 0) return;
-  int64_t k = s.channels * s.taps(), W = Simd<T>::width;
-  int64_t filters = round_up(x.groups * round_up(s.filters, kFilters) * k, 64);
+  int64_t k = s.channels * s.taps(), W = x.kernels.width, panel_filters = x.kernels.filters;
+  int64_t filters = round_up(x.groups * round_up(s.filters, panel_filters) * k, 64);
   int64_t offsets = round_up(ceil_div(k * 4, static_cast<int64_t>(sizeof(T))), 64);
   int64_t image = round_up(s.image(band) + kImageSlack, 64);
-  int64_t panel = kFilters * (round_up(band * s.pitch(), kVectors * W) + kVectors * W);
+  int64_t panel = panel_filters * (round_up(band * s.pitch(), kConvVectors * W) + kConvVectors * W);
   int64_t tasks = std::min<int64_t>(jobs, ctx.threads());
   auto* base =
       static_cast<T*>(ctx.scratch(static_cast<size_t>(filters + offsets + tasks * (image + panel)) * sizeof(T)));
@@ -194,13 +155,13 @@ ConvShape backward_shape(const Conv2d& d) {
 
 template <class T>
 void forward_as(Context& ctx, const Conv2d& d, void* y, const void* x, const void* w, const void* bias, bool relu) {
-  run_conv(ctx, ConvCall<T>{forward_shape(d), d.n, d.groups, static_cast<const T*>(x), static_cast<const T*>(w), false,
-                            static_cast<const T*>(bias), relu, static_cast<T*>(y)});
+  run_conv(ctx, ConvCall<T>{conv_kernels<T>(), forward_shape(d), d.n, d.groups, static_cast<const T*>(x),
+                            static_cast<const T*>(w), false, static_cast<const T*>(bias), relu, static_cast<T*>(y)});
 }
 template <class T>
 void backward_as(Context& ctx, const Conv2d& d, void* dx, const void* dy, const void* w) {
-  run_conv(ctx, ConvCall<T>{backward_shape(d), d.n, d.groups, static_cast<const T*>(dy), static_cast<const T*>(w), true,
-                            nullptr, false, static_cast<T*>(dx)});
+  run_conv(ctx, ConvCall<T>{conv_kernels<T>(), backward_shape(d), d.n, d.groups, static_cast<const T*>(dy),
+                            static_cast<const T*>(w), true, nullptr, false, static_cast<T*>(dx)});
 }
 
 }  // namespace

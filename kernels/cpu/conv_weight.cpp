@@ -2,6 +2,7 @@
 // the padded image, and that image at a tap's offset. Images are cut into parts fixed by the extents; the parts are
 // added in order.
 #include "kernels/cpu/conv_image.h"
+#include "kernels/cpu/conv_kernel.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
@@ -9,62 +10,15 @@
 namespace ds::kernels::cpu_detail {
 namespace {
 
-constexpr int kFilters = 4;
-constexpr int kTaps = 3;
 constexpr int64_t kMaxParts = 16;
 constexpr int64_t kPartBytes = 16 << 20;    // of all partial results together
 constexpr int64_t kImageBytes = 384 << 10;  // of what a tile walks over: most of L2
 constexpr int64_t kChannels = 32;           // of one job
 
-struct Walk {  // over the positions of every image of a tile
-  int64_t images, image_step, gradient_step, filter_step;
-  int64_t positions;  // whole vectors; the gradient is zero where there is no output
-};
-
-// out[f * ldo + t] += sum over positions of dy[f * filter_step ...] * image[offset[t] ...].
-template <class T, int F, int N>
-void dot_tile(const Walk& d, const T* dy, const T* image, const int32_t* offset, T* out, int64_t ldo) {
-  using S = Simd<T>;
-  using V = typename S::V;
-  V acc[kFilters][N] = {};
-  for (int64_t i = 0; i < d.images; ++i) {
-    const T *g = dy + i * d.gradient_step, *from = image + i * d.image_step;
-    for (int64_t x = 0; x < d.positions; x += S::width) {
-      V row[N];
-#pragma GCC unroll 4
-      for (int t = 0; t < N; ++t) row[t] = S::load(from + offset[t] + x);
-#pragma GCC unroll 4
-      for (int f = 0; f < F; ++f) {
-        V v = S::load(g + f * d.filter_step + x);
-#pragma GCC unroll 4
-        for (int t = 0; t < N; ++t) acc[f][t] = S::fma(v, row[t], acc[f][t]);
-      }
-    }
-  }
-#pragma GCC unroll 4
-  for (int t = 0; t < N; ++t) {
-    T sum[kFilters];
-    S::sums(acc[0][t], acc[1][t], acc[2][t], acc[3][t], sum);
-    for (int f = 0; f < F; ++f) out[f * ldo + t] += sum[f];
-  }
-}
-
-template <class T>
-using DotTile = void (*)(const Walk&, const T*, const T*, const int32_t*, T*, int64_t);
-
-template <class T>
-DotTile<T> dot_tile_for(int64_t filters, int64_t taps) {
-  static constexpr DotTile<T> table[kTaps][kFilters] = {
-      {dot_tile<T, 1, 1>, dot_tile<T, 2, 1>, dot_tile<T, 3, 1>, dot_tile<T, 4, 1>},
-      {dot_tile<T, 1, 2>, dot_tile<T, 2, 2>, dot_tile<T, 3, 2>, dot_tile<T, 4, 2>},
-      {dot_tile<T, 1, 3>, dot_tile<T, 2, 3>, dot_tile<T, 3, 3>, dot_tile<T, 4, 3>}};
-  return table[taps - 1][filters - 1];
-}
-
 // How the work is cut, from the extents alone.
 template <class T>
 struct WeightPlan {
-  explicit WeightPlan(const Conv2d& d) : conv(d) {
+  explicit WeightPlan(const Conv2d& d) : conv(d), kernels(conv_kernels<T>()) {
     shape = forward_shape(d);
     shape.channels = std::min(kChannels, shape.channels);
     group_channels = d.c / d.groups;
@@ -79,28 +33,50 @@ struct WeightPlan {
     gradient = round_up(positions * shape.filters, 64);
     int64_t room = kImageBytes / static_cast<int64_t>(sizeof(T)) / (image + gradient);
     at_once = std::clamp<int64_t>(room, 1, part_images);
+    vectors = ceil_div(shape.filters, kernels.dot_filters);
+    gradient = round_up(positions * vectors * kernels.dot_filters, 64);  // after at_once: a sum's bits depend on that
   }
 
   const Conv2d& conv;
+  const ConvKernels<T>& kernels;
   ConvShape shape;
   int64_t group_channels, size;  // size: elements of dw
   int64_t parts, part_images, channel_blocks;
   int64_t positions;        // of one filter's gradient, spread to the image's pitch
   int64_t image, gradient;  // elements of an image's buffers
   int64_t at_once;          // images a tile walks over
+  int64_t vectors;          // of filters
 };
 
-// The gradient's rows at the image's pitch, zero in between.
+// One filter's rows at the image's pitch, zero in between.
 template <class T>
 void spread(T* out, const T* dy, const WeightPlan<T>& p) {
   int64_t pitch = p.shape.pitch(), width = p.conv.ow, rows = p.conv.oh;
-  for (int64_t f = 0; f < p.shape.filters; ++f, out += p.positions) {
-    for (int64_t y = 0; y < rows; ++y, dy += width) {
-      T* row = out + y * pitch;
-      copy_row(row, dy, width);
-      T* end = y + 1 < rows ? row + pitch : out + p.positions;
-      for (T* i = row + width; i < end; ++i) *i = T(0);
+  for (int64_t y = 0; y < rows; ++y, dy += width) {
+    T* row = out + y * pitch;
+    copy_row(row, dy, width);
+    T* end = y + 1 < rows ? row + pitch : out + p.positions;
+    for (T* i = row + width; i < end; ++i) *i = T(0);
+  }
+}
+
+// The gradient of an image as dot tiles read it: filters that share a vector lie interleaved, Simd's width of each.
+template <class T>
+void spread_filters(T* out, const T* dy, const WeightPlan<T>& p, T* row) {
+  using S = Simd<T>;
+  int64_t size = p.conv.oh * p.conv.ow, together = p.kernels.dot_filters;
+  if (together == 1) {
+    for (int64_t f = 0; f < p.shape.filters; ++f) spread(out + f * p.positions, dy + f * size, p);
+    return;
+  }
+  for (int64_t f = 0; f < p.vectors * together; ++f) {
+    if (f < p.shape.filters) {
+      spread(row, dy + f * size, p);
+    } else {
+      std::fill_n(row, p.positions, T(0));
     }
+    T* to = out + f / together * together * p.positions + f % together * S::width;
+    for (int64_t i = 0; i < p.positions; i += S::width) S::store(to + i * together, S::load(row + i));
   }
 }
 
@@ -114,20 +90,22 @@ void run_job(const WeightPlan<T>& p, int64_t job, const T* dy, const T* x, const
   s.channels = std::min(kChannels, p.group_channels - c0);
   int64_t taps = s.channels * s.taps(), ldo = p.group_channels * s.taps();
   int64_t last = std::min(d.n, (part + 1) * p.part_images);
-  T* gradients = images + p.at_once * p.image;
+  T *gradients = images + p.at_once * p.image, *spread_row = gradients + p.at_once * p.gradient;
   for (int64_t n = part * p.part_images; n < last; n += p.at_once) {
-    Walk walk{std::min(p.at_once, last - n), p.image, p.gradient, p.positions, p.positions};
+    int64_t step = p.positions * p.kernels.dot_filters;
+    DotWalk walk{std::min(p.at_once, last - n), p.image, p.gradient, step, p.positions};
     for (int64_t i = 0; i < walk.images; ++i) {
       fill_image(s, images + i * p.image, x + ((n + i) * d.c + g * p.group_channels + c0) * d.h * d.w, 0, d.oh,
                  n == part * p.part_images);
-      spread(gradients + i * p.gradient, dy + ((n + i) * d.o + g * s.filters) * d.oh * d.ow, p);
+      spread_filters(gradients + i * p.gradient, dy + ((n + i) * d.o + g * s.filters) * d.oh * d.ow, p, spread_row);
     }
-    for (int64_t f = 0; f < s.filters; f += kFilters) {
-      int64_t filters = std::min<int64_t>(kFilters, s.filters - f), row = g * s.filters + f;
-      for (int64_t t = 0; t < taps; t += kTaps) {
-        int64_t count = std::min<int64_t>(kTaps, taps - t);
-        dot_tile_for<T>(filters, count)(walk, gradients + f * p.positions, images, offset + t,
-                                        dw + row * ldo + c0 * s.taps() + t, ldo);
+    for (int64_t v = 0; v < p.vectors; v += kMaxDotVectors) {
+      int64_t vectors = std::min<int64_t>(kMaxDotVectors, p.vectors - v), f = v * p.kernels.dot_filters;
+      int64_t filters = std::min(vectors * p.kernels.dot_filters, s.filters - f), row = g * s.filters + f;
+      for (int64_t t = 0; t < taps; t += p.kernels.dot_taps) {
+        int64_t count = std::min(p.kernels.dot_taps, taps - t);
+        p.kernels.dots[count - 1][vectors - 1](walk, gradients + v * step, images, offset + t,
+                                               dw + row * ldo + c0 * s.taps() + t, ldo, filters);
       }
     }
   }
@@ -141,7 +119,8 @@ void grad_weight_as(Context& ctx, const Conv2d& d, T* dw, const T* dy, const T* 
   int64_t jobs = p.parts * d.groups * p.channel_blocks, tasks = std::min<int64_t>(jobs, ctx.threads());
   int64_t taps = p.shape.channels * p.shape.taps();
   int64_t offsets = round_up(ceil_div(taps * 4, static_cast<int64_t>(sizeof(T))), 64);
-  int64_t partial = p.parts == 1 ? 0 : round_up(p.size * p.parts, 64), images = (p.image + p.gradient) * p.at_once;
+  int64_t partial = p.parts == 1 ? 0 : round_up(p.size * p.parts, 64),
+          images = (p.image + p.gradient) * p.at_once + round_up(p.positions, 64);
   auto* base = static_cast<T*>(ctx.scratch(static_cast<size_t>(partial + offsets + tasks * images) * sizeof(T)));
   T* sums = p.parts == 1 ? dw : base;
   auto* offset = reinterpret_cast<int32_t*>(base + partial);

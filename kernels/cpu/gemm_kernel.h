@@ -1,17 +1,18 @@
 // The micro-kernel of the matrix product: one tile of C, MR rows by NV vectors, held in registers over a block of k.
 #pragma once
 #include <cstdint>
+#include <utility>
 
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/gemm_pack.h"
 
 namespace ds::kernels::cpu_detail {
 
-inline constexpr int kMaxTileRows = 6;
+inline constexpr int kMaxTileRows = 8;
 inline constexpr int kMaxTileVectors = 3;
 
-// Where the rows of the vector operand are: in a packed panel, or still in the matrix. In the matrix the first tile
-// that meets them leaves them packed for the others (copy), or nobody else comes (read).
-enum class Rows : uint8_t { packed, copy, read };
+// Where the rows of the vector operand are: in a packed panel, or still in the matrix, where the first tile that meets
+// them leaves them packed for the others.
+enum class Rows : uint8_t { packed, copy };
 
 // c (ldc) = tile of a * b. Element (r, p) of a lies at a[r * a_row + p * a_step], row p of b at b + p * b_step.
 template <class T>
@@ -31,14 +32,14 @@ struct Tile {
   const T* bias;  // of the tile's first column, or null
 };
 
-template <class T, int MR, int NV, Rows rows>
-void gemm_tile(const Tile<T>& t) {
-  using S = Simd<T>;
+template <class S, int MR, int NV, Rows rows>
+void gemm_tile(const Tile<typename S::T>& t) {
+  using T = typename S::T;
   using V = typename S::V;
   constexpr int W = S::width;
   V acc[MR][NV];
-  const bool whole = t.columns == NV * W;
-  const __m256i mask = S::mask(t.columns - (NV - 1) * W);
+  const bool whole = !S::masks_are_free && t.columns == NV * W;
+  const typename S::Mask mask = S::mask(t.columns - (NV - 1) * W);
   const int64_t ldc = t.ldc;
 #pragma GCC unroll 8
   for (int r = 0; r < MR; ++r) {
@@ -116,17 +117,55 @@ void gemm_tile(const Tile<T>& t) {
 template <class T>
 using GemmTile = void (*)(const Tile<T>&);
 
-// The kernel for a tile of `rows` (1..6) by `vectors` (1..3); three vectors wide there are at most four rows.
-template <class T, Rows rows>
-GemmTile<T> gemm_tile_for(int64_t height, int64_t vectors) {
-  static constexpr GemmTile<T> table[kMaxTileVectors][kMaxTileRows] = {
-      {gemm_tile<T, 1, 1, rows>, gemm_tile<T, 2, 1, rows>, gemm_tile<T, 3, 1, rows>, gemm_tile<T, 4, 1, rows>,
-       gemm_tile<T, 5, 1, rows>, gemm_tile<T, 6, 1, rows>},
-      {gemm_tile<T, 1, 2, rows>, gemm_tile<T, 2, 2, rows>, gemm_tile<T, 3, 2, rows>, gemm_tile<T, 4, 2, rows>,
-       gemm_tile<T, 5, 2, rows>, gemm_tile<T, 6, 2, rows>},
-      {gemm_tile<T, 1, 3, rows>, gemm_tile<T, 2, 3, rows>, gemm_tile<T, 3, 3, rows>, gemm_tile<T, 4, 3, rows>, nullptr,
-       nullptr}};
-  return table[vectors - 1][height - 1];
+// The innermost loops of C (of T) = A B (of S) over one set's vectors.
+template <class T, class S>
+struct GemmKernels {
+  int64_t width;                     // elements of a vector
+  int64_t k_block;                   // a panel of so many steps stays in L1
+  int64_t heights[kMaxTileVectors];  // the most rows of a tile so many vectors wide, as the registers allow
+  GemmTile<T> tiles[2][kMaxTileVectors][kMaxTileRows];
+  PackTileRows<T, S> pack_tile_rows[kMaxTileRows];
+  Pack<T, S> pack_rows, pack_columns;
+
+  int64_t height(int64_t vectors) const { return heights[vectors - 1]; }
+  GemmTile<T> tile(Rows rows, int64_t height, int64_t vectors) const {
+    return tiles[static_cast<int>(rows)][vectors - 1][height - 1];
+  }
+};
+
+template <class V, Rows rows, int NV, int... r>
+constexpr void fill_tiles(GemmTile<typename V::T>* out, std::integer_sequence<int, r...>) {
+  ((out[r] = gemm_tile<V, r + 1, NV, rows>), ...);
 }
+template <class V, class S, int... r>
+constexpr void fill_packs(PackTileRows<typename V::T, S>* out, std::integer_sequence<int, r...>) {
+  ((out[r] = pack_tile_rows<V, r + 1, S>), ...);
+}
+
+// The kernels of vectors V: tiles of one or two vectors have up to `tall` rows, those of three `flat`.
+template <class V, class S, int tall, int flat>
+constexpr GemmKernels<typename V::T, S> make_gemm_kernels(int64_t k_block) {
+  GemmKernels<typename V::T, S> k{};
+  k.width = V::width;
+  k.k_block = k_block;
+  for (int v = 0; v < kMaxTileVectors; ++v) k.heights[v] = v < 2 ? tall : flat;
+  using Tall = std::make_integer_sequence<int, tall>;
+  using Flat = std::make_integer_sequence<int, flat>;
+  fill_tiles<V, Rows::packed, 1>(k.tiles[0][0], Tall());
+  fill_tiles<V, Rows::packed, 2>(k.tiles[0][1], Tall());
+  fill_tiles<V, Rows::packed, 3>(k.tiles[0][2], Flat());
+  fill_tiles<V, Rows::copy, 1>(k.tiles[1][0], Tall());
+  fill_tiles<V, Rows::copy, 2>(k.tiles[1][1], Tall());
+  fill_tiles<V, Rows::copy, 3>(k.tiles[1][2], Flat());
+  fill_packs<V, S>(k.pack_tile_rows, Tall());
+  k.pack_rows = pack_rows<V, S>;
+  k.pack_columns = pack_columns<V, S>;
+  return k;
+}
+
+template <class T, class S>
+const GemmKernels<T, S>& gemm_avx2();
+template <class T, class S>
+const GemmKernels<T, S>& gemm_avx512();
 
 }  // namespace ds::kernels::cpu_detail

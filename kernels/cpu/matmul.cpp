@@ -5,6 +5,7 @@
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/matmul_plain.h"
+#include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
 
 namespace ds::kernels::cpu_detail {
@@ -153,9 +154,9 @@ struct Sizes {
 };
 
 template <class T, class S>
-Sizes sizes_for(const Matmul& x, const Grid& grid, bool turn) {
+Sizes sizes_for(const GemmKernels<T, S>& kernels, const Matmul& x, const Grid& grid, bool turn) {
   int64_t m = turn ? grid.part_n : grid.part_m, n = turn ? grid.part_m : grid.part_n;
-  Sizes s{buffer_r_elements<T>(m, x.k), buffer_v_elements<T>(n, x.k), 0, m, n};
+  Sizes s{buffer_r_elements(kernels, m, x.k), buffer_v_elements(kernels, n, x.k), 0, m, n};
   if (turn || !std::is_same_v<T, S>) {
     s.columns = std::min(n, kNc);
     s.rows = std::min(m, std::max<int64_t>(kMc, kTemporary / s.columns / kMc * kMc));
@@ -165,7 +166,8 @@ Sizes sizes_for(const Matmul& x, const Grid& grid, bool turn) {
 }
 
 template <class T, class S>
-void run_part(const Matmul& x, const Part<S>& p, bool turn, const Sizes& sizes, T* buffers) {
+void run_part(const GemmKernels<T, S>& kernels, const Matmul& x, const Part<S>& p, bool turn, const Sizes& sizes,
+              T* buffers) {
   T *sums = buffers, *buffer_r = buffers + sizes.temporary, *buffer_v = buffer_r + sizes.r;
   if constexpr (std::is_same_v<T, S>) {
     if (!turn) {
@@ -175,7 +177,7 @@ void run_part(const Matmul& x, const Part<S>& p, bool turn, const Sizes& sizes, 
       g.accumulate = x.accumulate;
       g.relu = x.relu;
       g.bias = p.bias;
-      return GemmRun<T, S>(g).run();
+      return GemmRun<T, S>(kernels, g).run();
     }
   }
   const Gemm<T, S> whole = turn ? turned<T, S>(x, p, buffer_r, buffer_v) : straight<T, S>(x, p, buffer_r, buffer_v);
@@ -192,7 +194,7 @@ void run_part(const Matmul& x, const Part<S>& p, bool turn, const Sizes& sizes, 
         g.accumulate = x.accumulate;
         if (x.accumulate) bring_turned(x, p, sums, i, g.m, j, g.n);
       }
-      GemmRun<T, S>(g).run();
+      GemmRun<T, S>(kernels, g).run();
       put_back<T, S>(x, p, turn, sums, i, g.m, j, g.n);
     }
   }
@@ -201,17 +203,18 @@ void run_part(const Matmul& x, const Part<S>& p, bool turn, const Sizes& sizes, 
 template <class T, class S>
 void matmul_as(Context& ctx, const Matmul& x) {
   if (x.batch * x.m * x.n == 0) return;
-  constexpr int64_t W = Simd<T>::width;
+  const GemmKernels<T, S>& kernels = gemm_kernels<T, S>();
+  int64_t W = kernels.width;
   bool turn = cost(x, true, W) < cost(x, false, W);
   double work = static_cast<double>(x.m) * static_cast<double>(x.n) * static_cast<double>(x.k);
   int64_t threads = work * static_cast<double>(x.batch) < 131072 ? 1 : ctx.threads();
   Grid grid = choose_grid(x.m, x.n, turn ? W : 4, turn ? 4 : W, x.batch >= threads ? 1 : threads);
-  Sizes sizes = sizes_for<T, S>(x, grid, turn);
+  Sizes sizes = sizes_for(kernels, x, grid, turn);
   int64_t parts = grid.rows * grid.columns, jobs = x.batch * parts, tasks = std::min(jobs, threads);
   auto* scratch = static_cast<T*>(ctx.scratch(static_cast<size_t>(sizes.total() * tasks) * sizeof(T)));
   for_tasks(ctx, tasks, [&](int64_t t) {
     for (int64_t job = jobs * t / tasks; job < jobs * (t + 1) / tasks; ++job) {
-      run_part<T, S>(x, part_of<S>(x, grid, job / parts, job % parts), turn, sizes, scratch + t * sizes.total());
+      run_part(kernels, x, part_of<S>(x, grid, job / parts, job % parts), turn, sizes, scratch + t * sizes.total());
     }
   });
 }

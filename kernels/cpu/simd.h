@@ -1,4 +1,4 @@
-// The few vector operations the matrix product and the convolutions are written in: 32-byte AVX2 vectors of f32 or f64.
+// The few vector operations the kernels of this folder are written in: 32-byte AVX2 vectors of f32 or f64.
 #pragma once
 #include <immintrin.h>
 
@@ -13,24 +13,29 @@ struct Simd;
 
 template <>
 struct Simd<float> {
+  using T = float;
   using V = __m256;
+  using Mask = __m256i;
   static constexpr int width = 8;
+  static constexpr bool masks_are_free = false;
+  static constexpr int filters = 1;  // a vector of the filters' gradient holds (conv_kernel.h)
   static V load(const float* p) { return _mm256_loadu_ps(p); }
   static V load(const bfloat16* p) {
     __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
   }
   static V load(const float16* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+  static V load_positions(const float* p) { return load(p); }
   static V broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
   static V add(V a, V b) { return _mm256_add_ps(a, b); }
   static V relu(V a) { return _mm256_max_ps(_mm256_setzero_ps(), a); }  // NaN stays
   static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
-  static __m256i mask(int n) {  // the first n lanes
+  static Mask mask(int n) {  // the first n lanes
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
-  static V load(const float* p, __m256i m) { return _mm256_maskload_ps(p, m); }
-  static void store(float* p, __m256i m, V v) { _mm256_maskstore_ps(p, m, v); }
+  static V load(const float* p, Mask m) { return _mm256_maskload_ps(p, m); }
+  static void store(float* p, Mask m, V v) { _mm256_maskstore_ps(p, m, v); }
   // The sums of the lanes of four vectors.
   static void sums(V a, V b, V c, V d, float* out) {
     V x = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
@@ -64,21 +69,32 @@ struct Simd<float> {
       r[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
     }
   }
+  // out[q] is column q of the rows at p, p + step, ...
+  template <class S>
+  static void load_columns(const S* p, int64_t step, V (&out)[8]) {
+    for (int64_t i = 0; i < 8; ++i) out[i] = load(p + i * step);
+    transpose(out);
+  }
 };
 
 template <>
 struct Simd<double> {
+  using T = double;
   using V = __m256d;
+  using Mask = __m256i;
   static constexpr int width = 4;
+  static constexpr bool masks_are_free = false;
+  static constexpr int filters = 1;
   static V load(const double* p) { return _mm256_loadu_pd(p); }
+  static V load_positions(const double* p) { return load(p); }
   static V broadcast(const double* p) { return _mm256_broadcast_sd(p); }
   static V fma(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
   static V add(V a, V b) { return _mm256_add_pd(a, b); }
   static V relu(V a) { return _mm256_max_pd(_mm256_setzero_pd(), a); }
   static void store(double* p, V v) { _mm256_storeu_pd(p, v); }
-  static __m256i mask(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
-  static V load(const double* p, __m256i m) { return _mm256_maskload_pd(p, m); }
-  static void store(double* p, __m256i m, V v) { _mm256_maskstore_pd(p, m, v); }
+  static Mask mask(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
+  static V load(const double* p, Mask m) { return _mm256_maskload_pd(p, m); }
+  static void store(double* p, Mask m, V v) { _mm256_maskstore_pd(p, m, v); }
   static void sums(V a, V b, V c, V d, double* out) {
     V x = _mm256_hadd_pd(a, b), y = _mm256_hadd_pd(c, d);
     V low = _mm256_permute2f128_pd(x, y, 0x20), high = _mm256_permute2f128_pd(x, y, 0x31);
@@ -99,6 +115,10 @@ struct Simd<double> {
     r[1] = _mm256_permute2f128_pd(b, d, 0x20);
     r[2] = _mm256_permute2f128_pd(a, c, 0x31);
     r[3] = _mm256_permute2f128_pd(b, d, 0x31);
+  }
+  static void load_columns(const double* p, int64_t step, V (&out)[4]) {
+    for (int64_t i = 0; i < 4; ++i) out[i] = load(p + i * step);
+    transpose(out);
   }
 };
 
