@@ -32,7 +32,13 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::open(const std::string& folder, 
   for (const auto& [name, worker] : state->workers) {
     if (worker.lost_us() == 0) daemon->presence_.expect(name, absl::Now());
   }
+  daemon->tuner_ = std::make_unique<Tuner>([d = daemon.get()](v1::Event answer) { d->mind_->post(std::move(answer)); },
+                                           [d = daemon.get()](absl::Duration took) { d->meters_.suggested(took); });
   daemon->mind_ = std::make_unique<Mind>(*daemon->store_, *std::move(state), *daemon);
+  daemon->tuner_->start();
+  daemon->mind_->ask([tuner = daemon->tuner_.get()](const State& state) {
+    for (const Tune& question : unanswered(state)) tuner->ask(question, state.studies.at(question.study));
+  });
   daemon->sweeper_ = std::thread([d = daemon.get()] { d->sweep(); });
   daemon->collector_ = std::thread([d = daemon.get()] { d->collect(); });
   return daemon;
@@ -40,6 +46,12 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::open(const std::string& folder, 
 
 Daemon::~Daemon() {
   stop_sweeping();
+  stop_deciding();
+}
+
+// An answer of the tuner's that comes too late is asked for again by the next start.
+void Daemon::stop_deciding() {
+  if (tuner_) tuner_->stop();
   if (mind_) mind_->stop();
 }
 
@@ -58,7 +70,10 @@ void Daemon::stop_sweeping() {
 
 void Daemon::collect() {
   const absl::Duration pause = std::clamp(options_.artifact_grace / 4, absl::Milliseconds(100), absl::Minutes(10));
-  while (!stop_.WaitForNotificationWithTimeout(pause)) collect_artifacts(absl::Now());
+  while (!stop_.WaitForNotificationWithTimeout(pause)) {
+    collect_artifacts(absl::Now());
+    collect_trials();
+  }
 }
 
 void Daemon::collect_artifacts(absl::Time now) {
@@ -73,10 +88,34 @@ void Daemon::collect_artifacts(absl::Time now) {
         last = std::max(last, end);
       }
     }
+    for (const auto& [id, record] : state.studies) {  // between two trials no job names them
+      if (ended(record.study().state())) continue;
+      for (const spec::ArtifactName& a : spec::artifacts(record.study().spec().job()))
+        until[a.name] = absl::InfiniteFuture();
+    }
     return until;
   });
   const int removed = artifacts_->collect(needed, now - options_.artifact_grace);
   if (removed > 0) spdlog::info("event=collect artifacts={}", removed);
+}
+
+void Daemon::collect_trials() {
+  const auto over = ask<std::vector<std::string>>([](const State& state) {
+    std::vector<std::string> jobs;
+    for (const auto& [id, record] : state.studies) {
+      if (!ended(record.study().state())) continue;
+      for (const v1::TrialRecord& t : record.trials()) {
+        const bool stopped = t.trial().state() == v1::TRIAL_STOPPED;
+        if (stopped && state.jobs.at(t.trial().job()).job().state() == v1::CANCELLED) jobs.push_back(t.trial().job());
+      }
+    }
+    return jobs;
+  });
+  for (const std::string& job : over) {
+    std::error_code error;
+    if (std::filesystem::remove_all(absl::StrCat(folder_, "/jobs/", job), error) > 0 && !error)
+      spdlog::info("event=collect job={}", job);
+  }
 }
 
 void Daemon::sweep() {
@@ -116,5 +155,10 @@ void Daemon::send(const std::string& worker, v1::CoordinatorMessage message) {
 }
 
 void Daemon::changed(const v1::Job& job, v1::JobState) { hub_.publish(job.id(), &job); }
+
+void Daemon::changed(const v1::StudyRecord& study, const NotifyStudy& how) {
+  study_hub_.publish(how.study, &study);
+  if (ended(how.after)) tuner_->forget(how.study);
+}
 
 }  // namespace ds::coordinator

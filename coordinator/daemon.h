@@ -12,6 +12,7 @@
 #include "coordinator/presence.h"
 #include "coordinator/store/artifacts.h"
 #include "coordinator/store/logs.h"
+#include "coordinator/tuner.h"
 
 namespace ds::coordinator {
 
@@ -30,7 +31,9 @@ class Daemon final : public World {
   Store& store() { return *store_; }
   Logs& logs() { return logs_; }
   Artifacts& artifacts() { return *artifacts_; }
-  Hub& hub() { return hub_; }
+  Hub<v1::Job>& hub() { return hub_; }
+  Hub<v1::StudyRecord>& study_hub() { return study_hub_; }
+  Tuner& tuner() { return *tuner_; }
   Presence& presence() { return presence_; }
   Meters& meters() { return meters_; }
 
@@ -40,6 +43,11 @@ class Daemon final : public World {
   // Removes the artifacts that no live job names and that were not used, nor named by one that ended, for the grace
   // period. Not on the state thread.
   void collect_artifacts(absl::Time now);
+  // Removes the folders of trials that were stopped early, once their study has ended and their job with it.
+  void collect_trials();
+
+  // Ends the tuner's thread and the state's, which stores a snapshot.
+  void stop_deciding();
 
   // Stops watching for silent workers, which must not be lost for our own end, and collecting artifacts.
   void stop_sweeping();
@@ -62,6 +70,8 @@ class Daemon final : public World {
   bool watched(const std::string& job) override { return hub_.has(job); }
   void changed(const v1::Job& job, v1::JobState before) override;
   void measured(const Measure& measure) override { meters_.measured(measure); }
+  void changed(const v1::StudyRecord& study, const NotifyStudy& how) override;
+  void asked(const Tune& question, const v1::StudyRecord& study) override { tuner_->ask(question, study); }
   void committed(int events, absl::Duration fsync) override { meters_.committed(events, fsync); }
 
  private:
@@ -74,10 +84,12 @@ class Daemon final : public World {
   std::unique_ptr<Store> store_;
   Logs logs_;
   std::unique_ptr<Artifacts> artifacts_;
-  Hub hub_;
+  Hub<v1::Job> hub_;
+  Hub<v1::StudyRecord> study_hub_;
   Presence presence_;
   Meters meters_;
   std::unique_ptr<Mind> mind_;
+  std::unique_ptr<Tuner> tuner_;
   absl::Notification stop_;
   std::thread sweeper_, collector_;
 };

@@ -16,7 +16,8 @@
 namespace ds::coordinator {
 namespace {
 
-constexpr size_t kPageJobs = 100;    // newest, on the status page
+constexpr size_t kPageJobs = 100;  // newest, on the status page
+constexpr size_t kPageStudies = 20;
 constexpr size_t kPagePoints = 400;  // of a curve, where the caller does not say
 
 int answer(mg_connection* connection, int code, const char* type, const std::string& body) {
@@ -94,6 +95,46 @@ int on_history(mg_connection* connection, void* data) {
   return answer(connection, 200, "application/json", list.dump());
 }
 
+// The best value so far, after each trial that ended with one.
+nlohmann::json best_so_far(const v1::StudyRecord& record) {
+  const double sign = record.study().spec().objective().maximize() ? 1 : -1;
+  nlohmann::json curve = nlohmann::json::array();
+  for (const v1::TuneEvent& e : record.log()) {
+    if (!e.has_told()) continue;
+    const double value = e.told().value();
+    curve.push_back(curve.empty() || sign * value > sign * curve.back().get<double>() ? value
+                                                                                      : curve.back().get<double>());
+  }
+  return curve;
+}
+
+nlohmann::json summary(const v1::StudyRecord& record) {
+  const v1::Study study = view(record);
+  return {{"id", study.id()},
+          {"state", v1::StudyState_Name(study.state())},
+          {"reason", study.reason()},
+          {"objective", study.spec().objective().metric()},
+          {"trials", study.spec().budget().trials()},
+          {"finished", study.trials_finished()},
+          {"failed", study.trials_failed()},
+          {"running", study.trials_running()},
+          {"epochs", study.epochs()},
+          {"epochs_saved", study.epochs_saved()},
+          {"created_at_us", study.created_at_us()},
+          {"best_so_far", best_so_far(record)}};
+}
+
+int on_studies(mg_connection* connection, void* data) {
+  const std::string list = static_cast<Daemon*>(data)->ask<std::string>([](const State& state) {
+    nlohmann::json studies = nlohmann::json::array();
+    for (auto at = state.studies_by_order.rbegin();
+         at != state.studies_by_order.rend() && studies.size() < kPageStudies; ++at)
+      studies.push_back(summary(state.studies.at(at->second)));
+    return studies.dump();
+  });
+  return answer(connection, 200, "application/json", list);
+}
+
 int on_page(mg_connection* connection, void*) {
   const std::string uri = mg_get_request_info(connection)->local_uri;
   if (uri != "/") return answer(connection, 404, "text/plain", absl::StrCat("no such page: ", uri, "\n"));
@@ -115,6 +156,7 @@ absl::StatusOr<std::unique_ptr<Http>> Http::serve(Daemon& daemon, const std::str
   http->address_ = absl::StrCat(address.substr(0, address.rfind(':')), ":", port.port);
   mg_set_request_handler(http->server_, "/metrics$", on_metrics, &daemon);
   mg_set_request_handler(http->server_, "/api/jobs", on_history, &daemon);
+  mg_set_request_handler(http->server_, "/api/studies$", on_studies, &daemon);
   mg_set_request_handler(http->server_, "/", on_page, &daemon);
   return http;
 }

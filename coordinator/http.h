@@ -1,4 +1,4 @@
-// The HTTP port: /metrics for Prometheus, and a status page with the two JSON endpoints it draws from.
+// The HTTP port: /metrics for Prometheus, and a status page with the JSON endpoints it draws from.
 #pragma once
 #include <memory>
 #include <string>

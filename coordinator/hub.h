@@ -1,4 +1,5 @@
-// Who listens to which job: watchers and log readers. Any thread; callbacks run on the publisher's.
+// Who listens to what: to jobs, watchers and log readers; to studies, watchers. Any thread; callbacks run on the
+// publisher's.
 #pragma once
 #include <functional>
 #include <map>
@@ -8,35 +9,35 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "ds/v1/job.pb.h"
 
 namespace ds::coordinator {
 
-// What listeners hear: the job after a change, or null when its logs have grown.
-using Listener = std::function<void(const v1::Job*)>;
-
+// Listeners hear what they listen to after a change, or null when a job's logs have grown.
+template <class Message>
 class Hub {
  public:
-  void add(const std::string& job, const void* owner, Listener listener) {
+  using Listener = std::function<void(const Message*)>;
+
+  void add(const std::string& id, const void* owner, Listener listener) {
     absl::MutexLock lock(&mutex_);
-    listeners_[job][owner] = std::make_shared<Listener>(std::move(listener));
+    listeners_[id][owner] = std::make_shared<Listener>(std::move(listener));
   }
-  void remove(const std::string& job, const void* owner) {
+  void remove(const std::string& id, const void* owner) {
     absl::MutexLock lock(&mutex_);
-    auto found = listeners_.find(job);
+    auto found = listeners_.find(id);
     if (found == listeners_.end()) return;
     found->second.erase(owner);
     if (found->second.empty()) listeners_.erase(found);
   }
-  bool has(const std::string& job) {
+  bool has(const std::string& id) {
     absl::MutexLock lock(&mutex_);
-    return listeners_.count(job) > 0;
+    return listeners_.count(id) > 0;
   }
-  void publish(const std::string& job, const v1::Job* changed) {
+  void publish(const std::string& id, const Message* changed) {
     std::vector<std::shared_ptr<Listener>> hearing;
     {
       absl::MutexLock lock(&mutex_);
-      auto found = listeners_.find(job);
+      auto found = listeners_.find(id);
       if (found == listeners_.end()) return;
       for (auto& [owner, listener] : found->second) hearing.push_back(listener);
     }

@@ -17,6 +17,7 @@
 #include "coordinator/log.h"
 #include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/job_service.h"
+#include "coordinator/rpc/tune_service.h"
 #include "coordinator/rpc/worker_service.h"
 
 namespace {
@@ -67,6 +68,7 @@ int run(const Flags& flags) {
   auto jobs = make_job_service(**daemon);
   auto workers = make_worker_service(**daemon);
   auto artifacts = make_artifact_service(**daemon);
+  auto studies = make_tune_service(**daemon);
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -80,6 +82,7 @@ int run(const Flags& flags) {
   builder.RegisterService(jobs.get());
   builder.RegisterService(workers.get());
   builder.RegisterService(artifacts.get());
+  builder.RegisterService(studies.get());
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server || port == 0) return fail(absl::UnavailableError(absl::StrCat("[grpc] cannot listen on ", flags.listen)));
   const std::string address = absl::StrCat(flags.listen.substr(0, flags.listen.rfind(':')), ":", port);
@@ -96,7 +99,7 @@ int run(const Flags& flags) {
   (*daemon)->stop_sweeping();
   http->reset();
   server->Shutdown(std::chrono::system_clock::now());
-  (*daemon)->mind().stop();
+  (*daemon)->stop_deciding();
   return 0;
 }
 

@@ -38,6 +38,8 @@ Meters::Meters()
       recovery_(histogram(registry_, "ds_recovery_seconds", "From a failure to the next completed step", kSeconds)),
       fsync_(histogram(registry_, "ds_wal_fsync_seconds", "One commit of the log, with its fsync",
                        {1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1})),
+      suggest_(histogram(registry_, "ds_study_suggest_seconds", "From a free place in a study to its next trial",
+                         {1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10})),
       events_(counter(registry_, "ds_log_events_total", "Events made durable")),
       received_(counter(registry_, "ds_artifact_received_bytes_total", "Bytes of artifacts that were uploaded")),
       sent_(counter(registry_, "ds_artifact_sent_bytes_total", "Bytes of artifacts that were fetched")),
@@ -116,6 +118,29 @@ void Meters::add_jobs(const State& state, std::vector<MetricFamily>& families) {
     families.push_back(std::move(*family));
 }
 
+// Those that run, and for a few more scrapes those that have ended.
+void Meters::add_studies(const State& state, absl::Time now, std::vector<MetricFamily>& families) {
+  MetricFamily trials{"ds_study_trials", "Trials of a study by state", MetricType::Gauge, {}};
+  MetricFamily best{"ds_study_best_value", "The best value that a trial of a study has had", MetricType::Gauge, {}};
+  const int64_t since = absl::ToUnixMicros(now - kSeenAfterEnd);
+  for (const auto& [id, record] : state.studies) {
+    const v1::Study& study = record.study();
+    if (ended(study.state()) && study.finished_at_us() < since) continue;
+    std::map<int, int> by_state;
+    for (int s = v1::TRIAL_RUNNING; s <= v1::TRIAL_FAILED; ++s) by_state[s] = 0;
+    for (const v1::TrialRecord& t : record.trials()) ++by_state[t.trial().state()];
+    for (auto [s, n] : by_state) {
+      ClientMetric& metric = add(trials, "study", id);
+      metric.label.push_back(
+          {"state", v1::TrialState_Name(static_cast<v1::TrialState>(s)).substr(sizeof("TRIAL_") - 1)});
+      metric.gauge.value = n;
+    }
+    if (study.has_best()) add(best, "study", id).gauge.value = study.best().best_value();
+  }
+  families.push_back(std::move(trials));
+  families.push_back(std::move(best));
+}
+
 std::string Meters::text(const State& state, const Heard& heard, absl::Time now) {
   std::vector<MetricFamily> families = registry_.Collect();
   {
@@ -123,6 +148,7 @@ std::string Meters::text(const State& state, const Heard& heard, absl::Time now)
     forget_old(state, now);
     add_jobs(state, families);
   }
+  add_studies(state, now, families);
   MetricFamily age{"ds_worker_heartbeat_age_seconds", "Since a worker was last heard", MetricType::Gauge, {}};
   MetricFamily slots{"ds_worker_slots", "Slots a worker lends", MetricType::Gauge, {}};
   MetricFamily workers{"ds_workers", "Workers by state", MetricType::Gauge, {}};

@@ -23,6 +23,7 @@ class Meters {
   Meters();
   void measured(const Measure& measure);
   void committed(int events, absl::Duration fsync);
+  void suggested(absl::Duration took) { suggest_.Observe(absl::ToDoubleSeconds(took)); }
   void trained(const v1::MetricsBatch& batch);
   void artifact_received(int64_t bytes) { received_.Increment(static_cast<double>(bytes)); }
   void artifact_sent(int64_t bytes) { sent_.Increment(static_cast<double>(bytes)); }
@@ -40,12 +41,14 @@ class Meters {
   };
   void add_jobs(const State& state, std::vector<prometheus::MetricFamily>& families)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void add_studies(const State& state, absl::Time now, std::vector<prometheus::MetricFamily>& families);
   void forget_old(const State& state, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   prometheus::Registry registry_;
   prometheus::Histogram& queue_wait_;
   prometheus::Histogram& recovery_;
   prometheus::Histogram& fsync_;
+  prometheus::Histogram& suggest_;
   prometheus::Counter& events_;
   prometheus::Counter &received_, &sent_;  // bytes of artifacts
   prometheus::Gauge &artifacts_, &artifact_bytes_;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "coordinator/log.h"
 
@@ -19,6 +20,25 @@ void log_change(const v1::Job& job, v1::JobState before) {
   if (job.state() == before) return;
   spdlog::info("event=state job={} generation={} state={} before={} reason={}", job.id(), job.generation(),
                v1::JobState_Name(job.state()), v1::JobState_Name(before), in_quotes(job.reason()));
+}
+
+void add_evaluations(const v1::MetricsBatch& batch, v1::JobProgress& progress) {
+  for (const v1::MetricRecord& record : batch.records()) {
+    if (record.kind() == "eval") *progress.add_evaluations() = record;
+  }
+}
+
+void log_study(const v1::StudyRecord& record, const NotifyStudy& how) {
+  const v1::Study& study = record.study();
+  for (const int64_t id : how.trials) {
+    const v1::Trial& t = record.trials(static_cast<int>(id)).trial();
+    spdlog::info("event=trial study={} trial={} job={} state={} source={} value={} reason={}", study.id(), id, t.job(),
+                 v1::TrialState_Name(t.state()), t.source(), t.has_value() ? absl::StrCat(t.value()) : "none",
+                 in_quotes(t.reason()));
+  }
+  if (how.before == how.after) return;
+  spdlog::info("event=study study={} state={} before={} reason={}", study.id(), v1::StudyState_Name(how.after),
+               v1::StudyState_Name(how.before), in_quotes(study.reason()));
 }
 
 }  // namespace
@@ -117,6 +137,15 @@ void Mind::stage(Effect effect) {
       log_change(job, before);
       world_.changed(job, before);
     });
+  } else if (auto* study = std::get_if<NotifyStudy>(&effect)) {
+    deliveries_.push_back([this, how = std::move(*study)] {
+      const v1::StudyRecord& record = state_.studies.at(how.study);
+      log_study(record, how);
+      world_.changed(record, how);
+    });
+  } else if (auto* question = std::get_if<Tune>(&effect)) {
+    deliveries_.push_back(
+        [this, question = std::move(*question)] { world_.asked(question, state_.studies.at(question.study)); });
   } else {
     deliveries_.push_back([this, measure = std::get<Measure>(effect)] { world_.measured(measure); });
   }
@@ -128,12 +157,13 @@ void Mind::take_metrics(std::vector<Metrics> metrics) {
   std::map<std::pair<std::string, int64_t>, v1::JobProgress*> by_job;
   for (Metrics& m : metrics) {
     if (state_.jobs.count(m.batch.job())) {
+      v1::JobProgress*& p = by_job[{m.batch.job(), m.batch.generation()}];
+      if (!p) p = event.mutable_progressed()->add_jobs();
+      if (!state_.jobs.at(m.batch.job()).job().study().empty()) add_evaluations(m.batch, *p);
       for (v1::MetricRecord& record : *m.batch.mutable_records()) {
         record.set_generation(m.batch.generation());
         batch_.metrics.push_back({m.batch.job(), std::move(record)});
       }
-      v1::JobProgress*& p = by_job[{m.batch.job(), m.batch.generation()}];
-      if (!p) p = event.mutable_progressed()->add_jobs();
       p->set_job(m.batch.job());
       p->set_generation(m.batch.generation());
       if (m.batch.has_progress()) *p->mutable_progress() = m.batch.progress();

@@ -25,6 +25,8 @@ class World {
   virtual bool watched(const std::string& job) = 0;  // asks for changed() of changes that leave the state as it was
   virtual void changed(const v1::Job& job, v1::JobState before) = 0;
   virtual void measured(const Measure& measure) = 0;
+  virtual void changed(const v1::StudyRecord& study, const NotifyStudy& how) = 0;
+  virtual void asked(const Tune& question, const v1::StudyRecord& study) = 0;
   virtual void committed(int events, absl::Duration fsync) = 0;
 };
 

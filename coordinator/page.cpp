@@ -25,7 +25,7 @@ progress::-webkit-progress-bar { background: var(--track); border-radius: 9px } 
 progress::-moz-progress-bar { background: var(--blue); border-radius: 9px }
 svg { display: block } polyline { fill: none; stroke: var(--blue); stroke-width: 1.25; vector-effect: non-scaling-stroke }
 .state::before { content: "●"; margin-right: .4em; color: var(--faint) }
-.RUNNING::before, .STARTING::before, .ADMITTED::before { color: var(--blue) } .SUCCEEDED::before, .READY::before { color: var(--green) }
+.RUNNING::before, .STARTING::before, .ADMITTED::before, .RETRAINING::before { color: var(--blue) } .SUCCEEDED::before, .READY::before { color: var(--green) }
 .FAILED::before, .LOST::before { color: var(--red) } .RECOVERING::before, .DRAINING::before, .PAUSED::before { color: var(--amber) }
 @media (max-width: 80rem) { td, th { padding-right: .8rem } td.reason { min-width: 8rem } }
 @media (max-width: 50rem) { thead { display: none } tr { display: flex; flex-wrap: wrap; gap: 0 1rem; border-bottom: 1px solid var(--line) }
@@ -34,6 +34,8 @@ svg { display: block } polyline { fill: none; stroke: var(--blue); stroke-width:
 <header><h1>DeepSeek</h1><span id="summary"></span><span id="pulse"></span></header>
 <h2>Jobs</h2><div class="wide"><table><thead><tr><th>Job<th>State<th>Step<th>Loss, log scale<th class="n">Loss<th class="n">Test accuracy<th class="n">Samples/s<th class="n">Restarts<th class="n">Age<th>Reason</tr></thead>
 <tbody id="jobs"></tbody></table></div>
+<section id="tuning" hidden><h2>Studies</h2><div class="wide"><table><thead><tr><th>Study<th>State<th>Trials<th>Best so far<th class="n">Best<th class="n">Failed<th class="n">Running<th class="n">Epochs saved<th class="n">Age<th>Reason</tr></thead>
+<tbody id="studies"></tbody></table></div></section>
 <h2>Workers</h2><div class="wide"><table><thead><tr><th>Worker<th>State<th class="n">Free slots<th class="n">Heard<th>Labels<th>Runs</tr></thead><tbody id="workers"></tbody></table></div>
 <p class="faint">The newest 100 jobs. <a href="/metrics">Prometheus metrics</a></p>
 <script>
@@ -50,15 +52,19 @@ const nothing = (columns, words) => { const row = document.createElement('tr'), 
 
 function draw(records) {
   const points = records.filter(r => r.kind === 'train' && r.loss > 0 && Number.isFinite(r.loss)).map(r => [r.step, Math.log(r.loss)]);
+  return line(points, (x0, x1, y0, y1) => `loss from ${number(Math.exp(y1), 4)} down to ${number(Math.exp(y0), 4)}, steps ${x0} to ${x1}`);
+}
+
+function line(points, words) {
   const ns = 'http://www.w3.org/2000/svg', svg = document.createElementNS(ns, 'svg'), w = 180, h = 36;
   svg.setAttribute('width', w); svg.setAttribute('height', h);
   if (points.length < 2) return svg;
   const xs = points.map(p => p[0]), ys = points.map(p => p[1]);
   const x0 = Math.min(...xs), x1 = Math.max(...xs), y0 = Math.min(...ys), y1 = Math.max(...ys);
-  const line = document.createElementNS(ns, 'polyline'), title = document.createElementNS(ns, 'title');
-  line.setAttribute('points', points.map(p => `${((p[0] - x0) / (x1 - x0 || 1) * w).toFixed(1)},${(2 + (y1 - p[1]) / (y1 - y0 || 1) * (h - 4)).toFixed(1)}`).join(' '));
-  title.textContent = `loss from ${number(Math.exp(y1), 4)} down to ${number(Math.exp(y0), 4)}, steps ${x0} to ${x1}`;
-  svg.append(title, line);
+  const path = document.createElementNS(ns, 'polyline'), title = document.createElementNS(ns, 'title');
+  path.setAttribute('points', points.map(p => `${((p[0] - x0) / (x1 - x0 || 1) * w).toFixed(1)},${(2 + (y1 - p[1]) / (y1 - y0 || 1) * (h - 4)).toFixed(1)}`).join(' '));
+  title.textContent = words(x0, x1, y0, y1);
+  svg.append(title, path);
   return svg;
 }
 
@@ -71,21 +77,30 @@ async function curve(job) {
   return svg;
 }
 
-function steps(p) {
-  const cell = document.createElement('td'), total = Number(p.total_steps || 0);
+function part(done, total) {
+  const cell = document.createElement('td');
   if (total === 0) return cell;
   const bar = document.createElement('progress');
-  bar.max = total; bar.value = Number(p.step);
-  cell.append(`${whole(p.step)} / ${whole(total)}`, bar);
+  bar.max = total; bar.value = done;
+  cell.append(`${whole(done)} / ${whole(total)}`, bar);
   return cell;
+}
+
+function study_row(s) {
+  const row = document.createElement('tr'), curve = document.createElement('td'), best = s.best_so_far;
+  curve.append(line(best.map((y, i) => [i + 1, y]), (x0, x1, y0, y1) => `${s.objective}: best so far from ${number(best[0], 4)} to ${number(best[best.length - 1], 4)}, trials ${x0} to ${x1}`));
+  row.append(text('td', s.id), text('td', s.state.replace('STUDY_', ''), `state ${s.state.replace('STUDY_', '')}`), part(s.finished, s.trials), curve,
+    text('td', number(best[best.length - 1], 4), 'n'), text('td', s.failed || '', 'n'), text('td', s.running || '', 'n'), text('td', s.epochs_saved || '', 'n'),
+    text('td', since(s.created_at_us), 'n'), text('td', s.reason, 'reason'));
+  return named(row, ['', '', 'trials', '', 'best', 'failed', 'running', 'epochs saved', 'age']);
 }
 
 async function job_row(job) {
   const row = document.createElement('tr'), m = job.metrics || {}, p = job.progress || {};
-  const line = document.createElement('td'), why = text('td', job.reason, 'reason');
-  if (Number(p.step) > 0) line.append(await curve(job));
+  const loss = document.createElement('td'), why = text('td', job.reason, 'reason');
+  if (Number(p.step) > 0) loss.append(await curve(job));
   if (job.warning) why.append(text('div', `Warning: ${job.warning}`, 'warning'));
-  row.append(text('td', job.id), text('td', job.state, `state ${job.state}`), steps(p), line, text('td', number(m.loss, 4), 'n'),
+  row.append(text('td', job.id), text('td', job.state, `state ${job.state}`), part(Number(p.step), Number(p.total_steps || 0)), loss, text('td', number(m.loss, 4), 'n'),
     text('td', number(m.test_accuracy, 4), 'n'), text('td', Number(m.samples_per_second) > 0 ? whole(m.samples_per_second) : '', 'n'),
     text('td', job.restarts || '', 'n'), text('td', since(job.created_at_us), 'n'), why);
   return named(row, ['', '', '', '', 'loss', 'test accuracy', 'samples/s', 'restarts', 'age']);
@@ -104,6 +119,9 @@ function worker_row(w, jobs) {
 async function refresh() {
   const answer = await fetch('/api/jobs', {signal: AbortSignal.timeout(5000)});
   const {jobs = [], workers = []} = await answer.json();
+  const studies = await (await fetch('/api/studies', {signal: AbortSignal.timeout(5000)})).json();
+  document.getElementById('tuning').hidden = studies.length === 0;
+  document.getElementById('studies').replaceChildren(...studies.map(study_row));
   const rows = await Promise.all(jobs.map(job_row));
   for (const id of curves.keys()) if (!jobs.some(j => j.id === id)) curves.delete(id);
   document.getElementById('jobs').replaceChildren(...(rows.length ? rows : [nothing(10, 'No jobs. Submit one with dsctl job submit FILE.')]));

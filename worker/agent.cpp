@@ -149,6 +149,7 @@ void Agent::disown(const std::string& job, int64_t generation, int32_t rank, con
   report.set_state(v1::RANK_EXITED);
   report.set_exit_code(1);
   report.set_retryable(true);
+  report.set_failure(v1::FAILURE_INFRASTRUCTURE);
   report.set_detail(why);
   outbox_.push(std::move(message));
 }

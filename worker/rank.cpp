@@ -23,6 +23,13 @@ std::string crash_detail(const Rank& rank, const std::string& log) {
   return detail;
 }
 
+v1::FailureClass failure_of(const Rank& rank) {
+  if (rank.done && rank.done->failure() != v1::FAILURE_UNSPECIFIED) return rank.done->failure();
+  if (rank.hung) return v1::FAILURE_TIMEOUT;
+  const bool for_memory = rank.verdict.empty() && rank.exit && rank.exit->code == 128 + SIGKILL && rank.oom_kills > 0;
+  return for_memory ? v1::FAILURE_OOM : v1::FAILURE_INFRASTRUCTURE;
+}
+
 // A reason is shown in a line of a table and of a log.
 std::string one_line(absl::string_view text) {
   const std::vector<absl::string_view> lines = absl::StrSplit(text, absl::ByAnyChar("\r\n"), absl::SkipWhitespace());
@@ -55,6 +62,7 @@ void fill_exit_report(Rank& rank, const std::string& log) {
   } else if (rank.exit) {
     report.set_detail(crash_detail(rank, log));
   }
+  if (report.exit_code() != 0 && !report.stopped()) report.set_failure(failure_of(rank));
   report.set_detail(one_line(report.detail()));
 }
 

@@ -35,6 +35,7 @@ struct Rank {
   double kill_at = kNever;      // then SIGKILL
   bool stop_asked = false;
   std::string verdict;    // why the worker ended it itself
+  bool hung = false;      // and that was for its standing still
   int64_t oom_kills = 0;  // that the kernel counts of the moments before its end
 
   const std::string& job() const { return start.job(); }

@@ -112,6 +112,7 @@ bool Agent::artifacts_ready(Rank& rank, double now) {
       rank.done.emplace();
       // What the coordinator does not have, or has damaged, comes no better by another start.
       rank.done->set_retryable(!absl::IsNotFound(view.status) && !absl::IsDataLoss(view.status));
+      rank.done->set_failure(rank.done->retryable() ? v1::FAILURE_INFRASTRUCTURE : v1::FAILURE_USER_ERROR);
       rank.done->set_error(
           absl::StrCat("worker ", options_.name, " cannot fetch ", lease.digest(), ": ", view.status.message()));
       finish(rank);
@@ -274,6 +275,7 @@ void Agent::watch(Rank& rank, double now) {
   if (std::optional<std::string> wrong = rank.watchdog.check(now, state); wrong && rank.verdict.empty()) {
     std::string why = absl::StrCat("rank ", rank.rank(), " (pid ", rank.process.pid, ") ", *wrong);
     log_rank(spdlog::level::warn, rank.job(), rank.generation(), rank.rank(), "{}", why);
+    rank.hung = rank.watchdog.hangs(now);
     kill(rank, why);
   }
 }

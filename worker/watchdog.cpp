@@ -60,6 +60,8 @@ double Watchdog::standstill_limit() const {
   }
 }
 
+bool Watchdog::hangs(double now) const { return beaten_ && silence(now) < kStopped; }
+
 std::optional<std::string> Watchdog::check(double now, char state) const {
   double silent = silence(now);
   if ((state == 'T' && silent >= kStopped) || (beaten_ && silent >= kSilent)) {

@@ -24,6 +24,9 @@ class Watchdog {
   // What is wrong, in words that follow "rank R (pid N) ", or nothing. `state` is the letter of /proc/PID/stat.
   std::optional<std::string> check(double now, char state) const;
 
+  // Of one with which something is wrong: its beats come, but it stands still.
+  bool hangs(double now) const;
+
   double silence(double now) const { return now - heard_; }
   const v1::ExecutorBeat& last() const { return last_; }
 

@@ -31,6 +31,26 @@ absl::Status check_change(const State& state, const v1::JobChanged& change) {
   }
 }
 
+absl::Status check_study_change(const State& state, const v1::StudyChanged& change) {
+  auto found = state.studies.find(change.id());
+  if (found == state.studies.end()) return absl::NotFoundError(absl::StrCat("no study \"", change.id(), "\""));
+  const v1::StudyState now = found->second.study().state();
+  auto refuse = [&](const char* what) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot ", what, " ", change.id(), ": it is ", v1::StudyState_Name(now)));
+  };
+  switch (change.change()) {
+    case v1::JobChanged::CANCEL:
+      return ended(now) && now != v1::STUDY_CANCELLED ? refuse("cancel") : absl::OkStatus();
+    case v1::JobChanged::PAUSE:
+      return ended(now) ? refuse("pause") : absl::OkStatus();
+    case v1::JobChanged::RESUME:
+      return now != v1::STUDY_PAUSED ? refuse("resume") : absl::OkStatus();
+    default:
+      return absl::InvalidArgumentError("no such change of a study");
+  }
+}
+
 // `why_not` says what hinders the change of a worker that is known; "" where nothing does.
 absl::Status check_worker(const State& state, const char* what, const std::string& name,
                           std::string (*why_not)(const v1::WorkerRecord&)) {
@@ -67,6 +87,7 @@ absl::Status check_hello(const v1::Register& hello) {
 
 absl::Status check(const State& state, const v1::Event& event) {
   if (event.has_changed()) return check_change(state, event.changed());
+  if (event.has_study_changed()) return check_study_change(state, event.study_changed());
   if (event.has_draining()) return check_worker(state, "drain", event.draining().worker(), gone);
   if (event.has_undrained()) return check_worker(state, "undrain", event.undrained().worker(), ending);
   if (event.has_removed()) return check_worker(state, "remove", event.removed().worker(), still_there);
@@ -111,6 +132,21 @@ std::vector<Effect> apply(State& state, const v1::Event& event) {
     case v1::Event::kProfiled:
       machine.on(event.profiled());
       break;
+    case v1::Event::kStudySubmitted:
+      machine.on(event.study_submitted());
+      break;
+    case v1::Event::kStudyChanged:
+      machine.on(event.study_changed());
+      break;
+    case v1::Event::kSuggested:
+      machine.on(event.suggested());
+      break;
+    case v1::Event::kAdvised:
+      machine.on(event.advised());
+      break;
+    case v1::Event::kRecommended:
+      machine.on(event.recommended());
+      break;
     case v1::Event::kTick:
       machine.on(event.tick());
       break;
@@ -136,7 +172,9 @@ int64_t next_deadline_us(const State& state) {
   return next;
 }
 
-std::string next_id(const State& state, const std::string& name) {
+namespace {
+
+std::string slug(const std::string& name, const char* fallback) {
   std::string slug;
   for (char c : name) {
     if (std::isalnum(static_cast<unsigned char>(c))) {
@@ -147,7 +185,17 @@ std::string next_id(const State& state, const std::string& name) {
   }
   slug.resize(std::min<size_t>(slug.size(), 40));
   while (!slug.empty() && slug.back() == '-') slug.pop_back();
-  return absl::StrCat(slug.empty() ? "job" : slug, "-", state.submitted + 1);
+  return slug.empty() ? fallback : slug;
+}
+
+}  // namespace
+
+std::string next_id(const State& state, const std::string& name) {
+  return absl::StrCat(slug(name, "job"), "-", state.submitted + 1);
+}
+
+std::string next_study_id(const State& state, const std::string& name) {
+  return absl::StrCat(slug(name, "study"), "-", state.studies_submitted + 1);
 }
 
 }  // namespace ds::coordinator

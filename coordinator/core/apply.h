@@ -4,6 +4,9 @@
 //      ^          |  a rank exits or a worker is lost  |
 //      |          +-> RECOVERING: all ranks of the generation are stopped, and when the last slot is released the
 //   PAUSED            job is placed anew with the next generation
+//
+// A study keeps trials under way, each a job like any other; what to try next, whom to stop and what to recommend it
+// asks the tuner, which stands outside too.
 #pragma once
 #include <string>
 #include <variant>
@@ -32,7 +35,21 @@ struct Measure {
   std::string job;
   double seconds;
 };
-using Effect = std::variant<Send, Notify, Measure>;
+// The study has changed, and the states of these trials have.
+struct NotifyStudy {
+  std::string study;
+  v1::StudyState before, after;
+  std::vector<int64_t> trials;
+};
+// What the tuner is asked. The answer is an event, and a function of the first `prefix` entries of the study's log:
+// asking again does no harm.
+struct Tune {
+  enum What { kSuggest, kJudge, kRecommend } what;
+  std::string study;
+  int64_t trial;
+  int64_t prefix;
+};
+using Effect = std::variant<Send, Notify, Measure, NotifyStudy, Tune>;
 
 // Whether a request makes sense now. NotFound, FailedPrecondition with the value; the log holds checked events only.
 absl::Status check(const State& state, const v1::Event& event);
@@ -46,5 +63,10 @@ int64_t next_deadline_us(const State& state);
 
 // Id that the next JobSubmitted with this name will get, unique for all time: fashion-mnist-17.
 std::string next_id(const State& state, const std::string& name);
+// And the next StudySubmitted, unique among studies.
+std::string next_study_id(const State& state, const std::string& name);
+
+// What the tuner owes answers to: asked anew when the process that was asked has died.
+std::vector<Tune> unanswered(const State& state);
 
 }  // namespace ds::coordinator

@@ -25,8 +25,11 @@ void Machine::enqueue(v1::JobRecord& record, v1::JobState state, const std::stri
   replan_ = true;
 }
 
-void Machine::end(v1::JobRecord& record, v1::JobState state, const std::string& reason) {
+void Machine::end(v1::JobRecord& record, v1::JobState state, const std::string& reason, v1::FailureClass failure) {
   set_state(record, state, reason);
+  record.mutable_job()->set_failure(failure);
+  record.clear_stop_failure();
+  if (!record.job().study().empty()) ended_jobs_.push_back(record.order());
   record.mutable_job()->set_finished_at_us(now_);
   record.set_stop(v1::STOP_NOTHING);
   record.clear_stop_reason();
@@ -40,20 +43,24 @@ void Machine::end(v1::JobRecord& record, v1::JobState state, const std::string& 
 
 void Machine::on(const v1::JobSubmitted& event) {
   if (!event.client_key().empty() && state_.by_key.count(event.client_key())) return;
-  const std::string id = next_id(state_, event.spec().name());
+  fresh_ = &submit(event.spec(), event.client_key());
+}
+
+v1::JobRecord& Machine::submit(const v1::JobSpec& spec, const std::string& client_key) {
+  const std::string id = next_id(state_, spec.name());
   v1::JobRecord& record = state_.jobs[id];
   record.set_order(++state_.submitted);
-  record.set_client_key(event.client_key());
+  record.set_client_key(client_key);
   v1::Job* job = record.mutable_job();
   job->set_id(id);
-  *job->mutable_spec() = event.spec();
+  *job->mutable_spec() = spec;
   job->set_created_at_us(now_);
   state_.by_order[record.order()] = id;
   state_.live.insert(record.order());
-  if (!event.client_key().empty()) state_.by_key[event.client_key()] = id;
+  if (!client_key.empty()) state_.by_key[client_key] = id;
   set_state(record, v1::PENDING, "waits for its turn");
   record.set_queued_us(now_);
-  fresh_ = &record;
+  return record;
 }
 
 void Machine::on(const v1::JobChanged& event) {
@@ -122,6 +129,7 @@ void Machine::progress(const v1::JobProgress& p) {
     record->set_best_step(job->progress().step());
     record->clear_failures_us();
     record->clear_worker_losses();
+    record->clear_cause();
     if (!record->failure().empty() && job->state() == v1::RUNNING) set_state(*record, v1::RUNNING, "");
     record->clear_failure();  // overcome: it explains nothing from here on
   }
@@ -129,6 +137,7 @@ void Machine::progress(const v1::JobProgress& p) {
     effects_.push_back(Measure{Measure::kRecovery, job->id(), double(now_ - record->failed_us()) / kSecondUs});
     record->clear_failed_us();
   }
+  if (!job->study().empty()) trial_progressed(*record, p);
 }
 
 void Machine::on(const v1::Tick&) {

@@ -17,6 +17,9 @@ inline constexpr int kWorkerBudget = 3;                // lost workers, each wit
 inline constexpr int64_t kForgetUs = 600 * kSecondUs;  // a worker that is gone for so long
 inline constexpr int64_t kHeartbeatMs = 500;
 
+inline constexpr int kMostLost = 5;     // trials in a row that a study may lose to infrastructure
+inline constexpr int kFirstTrials = 3;  // if all of them fail by the user's error, the study does
+
 inline constexpr int kAutomatic = -1;  // StrategySpec.data_parallel: auto
 
 // profiles.cpp: messages and the planner's values
@@ -42,16 +45,24 @@ class Machine {
   void on(const v1::ExecutorReported& event);
   // profiles.cpp: what data_parallel: auto is planned on
   void on(const v1::JobProfiled& event);
+  // studies.cpp: what users ask for; trials.cpp: what the tuner answers
+  void on(const v1::StudySubmitted& event);
+  void on(const v1::StudyChanged& event);
+  void on(const v1::TrialSuggested& event);
+  void on(const v1::TrialAdvised& event);
+  void on(const v1::StudyRecommended& event);
 
   // Places what can be placed, and gives the effects.
   std::vector<Effect> finish();
 
  private:
   // jobs.cpp
+  v1::JobRecord& submit(const v1::JobSpec& spec, const std::string& client_key);
   void set_state(v1::JobRecord& record, v1::JobState state, const std::string& reason);
   void touch(v1::JobRecord& record);
   void enqueue(v1::JobRecord& record, v1::JobState state, const std::string& reason);
-  void end(v1::JobRecord& record, v1::JobState state, const std::string& reason);
+  void end(v1::JobRecord& record, v1::JobState state, const std::string& reason,
+           v1::FailureClass failure = v1::FAILURE_UNSPECIFIED);
   void cancel(v1::JobRecord& record, const std::string& reason);
   void pause(v1::JobRecord& record, const std::string& reason);
   void resume(v1::JobRecord& record);
@@ -59,9 +70,10 @@ class Machine {
 
   // stop.cpp: how a generation ends
   void begin_stop(v1::JobRecord& record, v1::StopFor why, const std::string& reason);
+  void begin_to_fail(v1::JobRecord& record, v1::FailureClass failure, const std::string& reason);
   void harden(v1::JobRecord& record);
   void stop_rank(const v1::JobRecord& record, int rank);
-  void rank_failed(v1::JobRecord& record, const std::string& reason);
+  void rank_failed(v1::JobRecord& record, const std::string& reason, v1::FailureClass failure);
   void worker_failed(v1::JobRecord& record, const std::string& reason, bool ran);  // ran: had a process there
   void recover(v1::JobRecord& record, const std::string& reason);
   void maybe_ended(v1::JobRecord& record);
@@ -82,7 +94,31 @@ class Machine {
   void lose_profiler(const std::string& worker, bool died);
   void profile_failed(v1::JobRecord& record, const std::string& reason);
 
+  // studies.cpp: a study as a whole
+  v1::StudyRecord* find_study(const std::string& id);
+  void touch(v1::StudyRecord& record);
+  void set_study(v1::StudyRecord& record, v1::StudyState state, const std::string& reason);
+  void end_study(v1::StudyRecord& record, v1::StudyState state, const std::string& reason);
+  void pause_study(v1::StudyRecord& record, const std::string& reason);
+  void resume_study(v1::StudyRecord& record);
+  void ask(v1::StudyRecord& record, Tune::What what, int64_t trial, int64_t prefix);
+  void settle_studies();
+  void advance(v1::StudyRecord& record);
+  void conclude(v1::StudyRecord& record);
+  void retrain(v1::StudyRecord& record);
+  void retrained(v1::StudyRecord& record, const v1::JobRecord& job);
+
+  // trials.cpp: one trial
+  void touch(v1::StudyRecord& record, v1::TrialRecord& trial);
+  void begin_trial(v1::StudyRecord& record, const v1::TrialSuggested& event);
+  void trial_progressed(const v1::JobRecord& job, const v1::JobProgress& p);
+  void trial_ended(v1::StudyRecord& record, v1::TrialRecord& trial, const v1::JobRecord& job);
+  void end_trial(v1::StudyRecord& record, v1::TrialRecord& trial, v1::TrialState state);
+  void tell(v1::StudyRecord& record, v1::TrialRecord& trial, double value, bool stopped);
+  void fail(v1::StudyRecord& record, v1::TrialRecord& trial, v1::FailureClass failure, const std::string& reason);
+
   // placing.cpp
+  void place_due();
   scheduler::Cluster cluster() const;
   void place();
   void place_fresh();
@@ -100,6 +136,12 @@ class Machine {
   v1::JobRecord* fresh_ = nullptr;  // was submitted; nothing else changed
   std::vector<Effect> effects_;
   std::map<int64_t, v1::JobState> touched_;  // by order: the state before
+  struct TouchedStudy {
+    v1::StudyState before;
+    std::vector<int64_t> trials;
+  };
+  std::map<int64_t, TouchedStudy> touched_studies_;  // by order
+  std::vector<int64_t> ended_jobs_;                  // of studies, not yet settled: orders
 };
 
 }  // namespace ds::coordinator

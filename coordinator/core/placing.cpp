@@ -96,7 +96,7 @@ void Machine::carry_out(const scheduler::Decision& decision) {
     const bool recovers = record.job().state() == v1::RECOVERING;
     set_state(record, record.job().state(), joined(recovers ? record.failure() : "", wait->reason));
   } else {
-    end(record, v1::FAILED, std::get<scheduler::Infeasible>(decision.answer).reason);
+    end(record, v1::FAILED, std::get<scheduler::Infeasible>(decision.answer).reason, v1::FAILURE_USER_ERROR);
   }
 }
 
@@ -127,7 +127,7 @@ void Machine::settle_drains() {
   }
 }
 
-std::vector<Effect> Machine::finish() {
+void Machine::place_due() {
   ask_profiles();
   if (replan_) {
     place();
@@ -135,10 +135,23 @@ std::vector<Effect> Machine::finish() {
   } else if (fresh_ && queued(*fresh_)) {
     place_fresh();
   }
+}
+
+// Jobs that end may end a study, which cancels others, which makes room.
+std::vector<Effect> Machine::finish() {
+  do {
+    settle_studies();
+    place_due();
+  } while (!ended_jobs_.empty());
   for (const auto& [order, before] : touched_) {
     v1::Job* job = state_.jobs.at(state_.by_order.at(order)).mutable_job();
     job->set_revision(state_.revision);
     effects_.push_back(Notify{job->id(), before, job->state()});
+  }
+  for (auto& [order, touched] : touched_studies_) {
+    v1::Study* study = state_.studies.at(state_.studies_by_order.at(order)).mutable_study();
+    study->set_revision(state_.revision);
+    effects_.push_back(NotifyStudy{study->id(), touched.before, study->state(), std::move(touched.trials)});
   }
   return std::move(effects_);
 }

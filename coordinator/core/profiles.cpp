@@ -79,7 +79,8 @@ void Machine::profile_failed(v1::JobRecord& record, const std::string& reason) {
   replan_ = true;
   if (record.profile_failures() > kWorkerBudget)
     end(record, v1::FAILED,
-        absl::StrCat("its model could not be profiled in ", record.profile_failures(), " tries; last: ", reason));
+        absl::StrCat("its model could not be profiled in ", record.profile_failures(), " tries; last: ", reason),
+        v1::FAILURE_INFRASTRUCTURE);
 }
 
 void Machine::on(const v1::JobProfiled& event) {
@@ -94,7 +95,7 @@ void Machine::on(const v1::JobProfiled& event) {
   } else if (result.retryable()) {
     profile_failed(*record, result.error());
   } else {
-    end(*record, v1::FAILED, result.error());
+    end(*record, v1::FAILED, result.error(), v1::FAILURE_USER_ERROR);
   }
 }
 

@@ -10,6 +10,8 @@ v1::StateSnapshot to_snapshot(const State& state) {
   snapshot.set_submitted(state.submitted);
   for (const auto& [order, id] : state.by_order) *snapshot.add_jobs() = state.jobs.at(id);
   for (const auto& [name, worker] : state.workers) *snapshot.add_workers() = worker;
+  snapshot.set_studies_submitted(state.studies_submitted);
+  for (const auto& [order, id] : state.studies_by_order) *snapshot.add_studies() = state.studies.at(id);
   return snapshot;
 }
 
@@ -25,10 +27,21 @@ State from_snapshot(v1::StateSnapshot snapshot) {
     state.jobs[id] = std::move(record);
   }
   for (v1::WorkerRecord& worker : *snapshot.mutable_workers()) state.workers[worker.name()] = worker;
+  state.studies_submitted = snapshot.studies_submitted();
+  for (v1::StudyRecord& record : *snapshot.mutable_studies()) {
+    const std::string id = record.study().id();
+    state.studies_by_order[record.order()] = id;
+    if (!record.client_key().empty()) state.studies_by_key[record.client_key()] = id;
+    state.studies[id] = std::move(record);
+  }
   return state;
 }
 
 bool ended(v1::JobState state) { return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED; }
+
+bool ended(v1::StudyState state) {
+  return state == v1::STUDY_SUCCEEDED || state == v1::STUDY_FAILED || state == v1::STUDY_CANCELLED;
+}
 
 bool released(const v1::RankRecord& rank) { return rank.state() == v1::RANK_EXITED || rank.state() == v1::RANK_LOST; }
 
@@ -51,6 +64,21 @@ v1::Job view(const v1::JobRecord& record) {
     status->set_detail(rank.detail());
   }
   return job;
+}
+
+v1::Study view(const v1::StudyRecord& record) {
+  v1::Study study = record.study();
+  for (const v1::TrialRecord& t : record.trials()) {
+    const v1::TrialState state = t.trial().state();
+    study.set_trials_running(study.trials_running() + (state == v1::TRIAL_RUNNING));
+    study.set_trials_failed(study.trials_failed() + (state == v1::TRIAL_FAILED));
+    study.set_epochs(study.epochs() + t.epochs());
+    if (state != v1::TRIAL_FINISHED && state != v1::TRIAL_STOPPED) continue;
+    study.set_trials_finished(study.trials_finished() + 1);
+    if (state == v1::TRIAL_STOPPED)
+      study.set_epochs_saved(study.epochs_saved() + study.spec().budget().max_epochs() - t.epochs());
+  }
+  return study;
 }
 
 v1::Worker view(const State& state, const v1::WorkerRecord& worker) {

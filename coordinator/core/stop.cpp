@@ -41,6 +41,11 @@ void Machine::begin_stop(v1::JobRecord& record, v1::StopFor why, const std::stri
   }
 }
 
+void Machine::begin_to_fail(v1::JobRecord& record, v1::FailureClass failure, const std::string& reason) {
+  record.set_stop_failure(failure);
+  begin_stop(record, v1::STOP_TO_FAIL, reason);
+}
+
 // A checkpoint can no longer be had: stop at once.
 void Machine::harden(v1::JobRecord& record) {
   if (!with_checkpoint(record)) return;
@@ -51,7 +56,10 @@ void Machine::harden(v1::JobRecord& record) {
 }
 
 // A rank ended that should not have. Too many times without getting any further: the job fails.
-void Machine::rank_failed(v1::JobRecord& record, const std::string& reason) {
+void Machine::rank_failed(v1::JobRecord& record, const std::string& reason, v1::FailureClass failure) {
+  const bool telling = failure == v1::FAILURE_OOM || failure == v1::FAILURE_TIMEOUT;  // its peers just lost a peer
+  if (telling || record.cause() == v1::FAILURE_UNSPECIFIED)
+    record.set_cause(telling ? failure : v1::FAILURE_INFRASTRUCTURE);
   if (record.stop() != v1::STOP_NOTHING) return harden(record);
   auto* failures = record.mutable_failures_us();
   failures->erase(
@@ -59,9 +67,9 @@ void Machine::rank_failed(v1::JobRecord& record, const std::string& reason) {
       failures->end());
   failures->Add(now_);
   if (failures->size() > kBudget) {
-    return begin_stop(record, v1::STOP_TO_FAIL,
-                      absl::StrCat("gave up after ", kBudget, " restarts in ", (now_ - failures->Get(0)) / kSecondUs,
-                                   " s that got no further than step ", record.best_step(), "; last: ", reason));
+    return begin_to_fail(record, record.cause(),
+                         absl::StrCat("gave up after ", kBudget, " restarts in ", (now_ - failures->Get(0)) / kSecondUs,
+                                      " s that got no further than step ", record.best_step(), "; last: ", reason));
   }
   if (int64_t wait = back_off_us(failures->size())) record.set_not_before_us(now_ + wait);
   recover(record, reason);
@@ -74,8 +82,8 @@ void Machine::worker_failed(v1::JobRecord& record, const std::string& reason, bo
   if (record.stop() != v1::STOP_NOTHING) return harden(record);
   if (ran) record.set_worker_losses(record.worker_losses() + 1);
   if (record.worker_losses() > kWorkerBudget) {
-    return begin_stop(
-        record, v1::STOP_TO_FAIL,
+    return begin_to_fail(
+        record, v1::FAILURE_INFRASTRUCTURE,
         absl::StrCat("gave up after ", record.worker_losses(), " losses of a worker that ran it, with no step after ",
                      record.best_step(), " completed in between; last: ", reason));
   }
@@ -97,7 +105,7 @@ void Machine::maybe_ended(v1::JobRecord& record) {
   record.clear_stop_reason();
   record.clear_stop_by_us();
   if (why == v1::STOP_TO_CANCEL) return end(record, v1::CANCELLED, reason);
-  if (why == v1::STOP_TO_FAIL) return end(record, v1::FAILED, reason);
+  if (why == v1::STOP_TO_FAIL) return end(record, v1::FAILED, reason, record.stop_failure());
   const bool complete = std::all_of(record.ranks().begin(), record.ranks().end(),
                                     [](const v1::RankRecord& rank) { return rank.complete(); });
   if (complete) return end(record, v1::SUCCEEDED, "");

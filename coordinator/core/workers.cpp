@@ -189,9 +189,10 @@ void Machine::exited(v1::JobRecord& record, int r, const v1::ExecutorReport& rep
   if (users_fault && record.stop() != v1::STOP_TO_CANCEL && record.stop() != v1::STOP_TO_FAIL) {
     if (record.stop() == v1::STOP_TO_RECOVER)
       record.mutable_job()->set_restarts(record.job().restarts() - 1);  // no more
-    begin_stop(record, v1::STOP_TO_FAIL, reason);
+    const bool named = report.failure() != v1::FAILURE_UNSPECIFIED;
+    begin_to_fail(record, named ? report.failure() : v1::FAILURE_USER_ERROR, reason);
   } else if (!rank.complete() && !(report.stopped() && record.stop() != v1::STOP_NOTHING)) {
-    rank_failed(record, reason);
+    rank_failed(record, reason, report.failure());
   }
   maybe_ended(record);
 }

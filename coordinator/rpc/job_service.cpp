@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/rpc/errors.h"
+#include "coordinator/rpc/needs.h"
 #include "coordinator/rpc/streams.h"
 #include "proto/spec/job_spec.h"
 
@@ -150,7 +151,7 @@ class JobService final : public v1::JobService::CallbackService {
       reactor->Finish(to_grpc(status, spec_details(status)));
       return reactor;
     }
-    auto missing = std::make_shared<Missing>(missing_artifacts(*spec));
+    auto missing = std::make_shared<Missing>(missing_artifacts(daemon_, *spec, "spec"));
     event.mutable_submitted()->set_client_key(request->client_key());
     daemon_.mind().post(
         std::move(event),
@@ -239,27 +240,6 @@ class JobService final : public v1::JobService::CallbackService {
   }
 
  private:
-  struct Missing {
-    absl::Status status;
-    std::vector<v1::ErrorDetail> details;
-  };
-  // The state machine reads no files, so this is asked before the event. Those that are here count as used.
-  Missing missing_artifacts(const v1::JobSpec& spec) {
-    Missing missing;
-    for (const spec::ArtifactName& artifact : spec::artifacts(spec)) {
-      const absl::Status found = daemon_.artifacts().use(artifact.name).status();
-      if (found.ok()) continue;
-      missing.details.push_back(
-          detail(absl::StrCat("spec.", artifact.path), artifact.name, "an artifact that was put before: see Put"));
-      if (!missing.status.ok()) continue;
-      missing.status = absl::FailedPreconditionError(
-          absl::IsNotFound(found) ? absl::StrCat("[Submit] ", artifact.path, ": ", artifact.name,
-                                                 " is not among this coordinator's artifacts; upload it first")
-                                  : absl::StrCat("[Submit] ", artifact.path, ": ", found.message()));
-    }
-    return missing;
-  }
-
   static grpc::Status fill(const char* rpc, const State& state, const std::string& id, v1::Job* response) {
     auto found = state.jobs.find(id);
     if (found == state.jobs.end()) return to_grpc(no_job(rpc, id), id_detail(id));

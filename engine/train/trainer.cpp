@@ -189,7 +189,7 @@ class Loop {
 
   void check_finite(const char* what, double loss) const {
     if (!std::isfinite(loss))
-      throw UserError(std::string(what) + " is " + std::to_string(loss) + " at step " + std::to_string(step_));
+      throw Diverged(std::string(what) + " is " + std::to_string(loss) + " at step " + std::to_string(step_));
   }
 
   // Also where what the last update broke is seen, before a checkpoint of it is written.

@@ -150,6 +150,10 @@ enum class TrainEnd : uint8_t { finished, stopped };
 struct UserError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+// A loss that is not a number: of the settings, perhaps, not of the files.
+struct Diverged : UserError {
+  using UserError::UserError;
+};
 
 // Trains to the end, or to a stop; the last checkpoint is durable when it returns. Throws UserError, comm::CommError
 // when a peer is gone, or what the engine throws.

@@ -80,6 +80,7 @@ class Study {
   absl::StatusOr<Recommendation> recommend() const;
 
   const Space& space() const { return *space_; }
+  const Surrogate& model() const { return objectives_[0]; }  // of what it maximises
   const StudyOptions& options() const { return options_; }
   const std::vector<Trial>& trials() const { return trials_; }
   const std::vector<Event>& log() const { return log_; }

@@ -14,12 +14,14 @@ struct Exit {
   bool retryable = false;
   bool stopped = false;
   std::string detail = {};
+  v1::FailureClass failure = v1::FAILURE_UNSPECIFIED;
 };
 
 struct Drive {
   State state;
   int64_t now = 1'700'000'000'000'000;
   std::vector<Measure> measures;
+  std::vector<Tune> asked;  // of the tuner, since somebody took them
   std::vector<v1::Event> log;
 
   absl::Status apply(v1::Event event) {
@@ -29,6 +31,7 @@ struct Drive {
     for (Effect& effect : coordinator::apply(state, event)) {
       if (auto* send = std::get_if<Send>(&effect)) sent_[send->worker].push_back(line(send->message));
       if (auto* measure = std::get_if<Measure>(&effect)) measures.push_back(*measure);
+      if (auto* question = std::get_if<Tune>(&effect)) asked.push_back(*question);
     }
     return absl::OkStatus();
   }
@@ -83,6 +86,7 @@ struct Drive {
     r.set_retryable(how.retryable);
     r.set_stopped(how.stopped);
     r.set_detail(how.detail);
+    r.set_failure(how.failure);
     report(worker, r);
   }
   // A job of `ranks` ranks that trains on a worker w1 with as many slots.

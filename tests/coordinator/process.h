@@ -181,9 +181,10 @@ class FakeWorker {
     return report;
   }
 
-  // The next message that `wanted` takes, those before it are dropped; empty after kPatience or the stream's end.
-  v1::CoordinatorMessage next(const std::function<bool(const v1::CoordinatorMessage&)>& wanted) {
-    const absl::Time until = absl::Now() + kPatience;
+  // The next message that `wanted` takes, those before it are dropped; empty after `patience` or the stream's end.
+  v1::CoordinatorMessage next(const std::function<bool(const v1::CoordinatorMessage&)>& wanted,
+                              absl::Duration patience = kPatience) {
+    const absl::Time until = absl::Now() + patience;
     absl::MutexLock lock(&mutex_);
     while (true) {
       auto some = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !inbox_.empty() || over_; };
@@ -192,6 +193,10 @@ class FakeWorker {
       inbox_.pop_front();
       if (wanted(message)) return message;
     }
+  }
+  bool over() {
+    absl::MutexLock lock(&mutex_);
+    return over_ && inbox_.empty();
   }
   // How the coordinator ended the stream.
   grpc::Status ending() {

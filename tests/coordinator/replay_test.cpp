@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "coordinator/store/store.h"
-#include "tests/coordinator/drive.h"
+#include "tests/coordinator/study_drive.h"
 
 namespace ds::coordinator {
 namespace {
@@ -20,7 +20,7 @@ class Chaos {
   explicit Chaos(uint32_t seed) : random_(seed) {}
 
   void step() {
-    switch (draw(0, 13)) {
+    switch (draw(0, 19)) {
       case 0:
         d.submit("j" + std::to_string(draw(0, 3)), draw(1, 4), draw(0, 2));
         break;
@@ -53,6 +53,23 @@ class Chaos {
       case 7:
         d.report(worker(), job(), draw(0, 4), draw(0, 3), static_cast<v1::RankState>(draw(0, 6)));
         break;
+      case 10:
+        if (d.state.studies.size() < 3)
+          d.study({.trials = draw(1, 6), .parallel = draw(1, 3), .retrain = draw(0, 1) == 1});
+        break;
+      case 11:
+        if (draw(0, 5) == 0) (void)d.change_study(study(), static_cast<v1::JobChanged::Change>(draw(1, 3)));
+        break;
+      case 12:
+        d.advise(study(), draw(0, 5));
+        break;
+      case 13:
+        evaluate_some_job();
+        break;
+      case 14:
+      case 15:
+        answer_some();
+        break;
       default:
         advance_some_rank();
         break;
@@ -60,9 +77,28 @@ class Chaos {
   }
   int draw(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
 
-  Drive d;
+  StudyDrive d;
 
  private:
+  std::string study() { return "s-" + std::to_string(draw(1, 3)); }
+  // In any order, some twice, and some never: those are asked again, as after a restart.
+  void answer_some() {
+    if (d.asked.empty()) d.asked = unanswered(d.state);
+    if (d.asked.empty()) return;
+    const int k = draw(0, static_cast<int>(d.asked.size()) - 1);
+    const Tune question = d.asked[static_cast<size_t>(k)];
+    if (draw(0, 4) > 0) d.asked.erase(d.asked.begin() + k);
+    if (draw(0, 9) == 0) return;
+    if (question.what == Tune::kSuggest && draw(0, 9) == 0) {
+      d.fail_to_suggest(question, "nothing");
+    } else {
+      d.answer(question);
+    }
+  }
+  void evaluate_some_job() {
+    const auto found = d.state.jobs.find(job());
+    if (found != d.state.jobs.end()) d.evaluates(view(found->second), draw(1, 4), draw(0, 100) / 100.0);
+  }
   std::string worker() { return "w" + std::to_string(draw(1, 4)); }
   std::string job() {
     if (d.state.by_order.empty()) return "none-1";
@@ -135,6 +171,63 @@ void check_invariants(const State& state) {
   }
 }
 
+// What a study's log says of each trial: begun once, ended once.
+void check_log(const v1::StudyRecord& record) {
+  std::map<int64_t, int> begun, over;
+  std::map<int64_t, int64_t> step;
+  for (const v1::TuneEvent& e : record.log()) {
+    if (e.has_asked()) {
+      ASSERT_EQ(e.trial(), static_cast<int64_t>(begun.size()));
+      ++begun[e.trial()];
+      continue;
+    }
+    ASSERT_EQ(begun[e.trial()], 1);
+    ASSERT_EQ(over[e.trial()], 0) << "trial " << e.trial() << " goes on after its end";
+    if (e.has_reported()) {
+      ASSERT_GT(e.reported().step(), step[e.trial()]);
+      step[e.trial()] = e.reported().step();
+    } else {
+      ++over[e.trial()];
+    }
+  }
+  const bool cut = ended(record.study().state());  // its last trials ended with it
+  for (const v1::TrialRecord& t : record.trials()) {
+    const bool told = over[t.trial().id()] == 1;
+    ASSERT_TRUE(told == (t.trial().state() != v1::TRIAL_RUNNING) || (cut && !told));
+  }
+}
+
+void check_study(const State& state, const v1::StudyRecord& record) {
+  int64_t running = 0, spent = 0;
+  std::set<std::string> jobs;
+  for (const v1::TrialRecord& t : record.trials()) {
+    const v1::JobRecord& job = state.jobs.at(t.trial().job());
+    ASSERT_TRUE(jobs.insert(t.trial().job()).second) << "two trials are one job";
+    ASSERT_EQ(job.job().study(), record.study().id());
+    ASSERT_EQ(job.job().trial(), t.trial().id());
+    running += t.trial().state() == v1::TRIAL_RUNNING;
+    spent += t.trial().failure() != v1::FAILURE_INFRASTRUCTURE;
+    if (t.trial().state() == v1::TRIAL_RUNNING) {
+      ASSERT_FALSE(ended(job.job().state())) << t.trial().job();
+    }
+    ASSERT_EQ(t.trial().has_value(), t.trial().state() == v1::TRIAL_FINISHED || t.trial().state() == v1::TRIAL_STOPPED);
+    if (ended(record.study().state())) {
+      ASSERT_TRUE(ended(job.job().state()) || job.stop() == v1::STOP_TO_CANCEL || job.stop() == v1::STOP_TO_FAIL)
+          << t.trial().job() << " goes on without its study";
+    }
+  }
+  ASSERT_LE(running, record.study().spec().budget().parallel());
+  ASSERT_LE(spent, record.study().spec().budget().trials());
+  if (record.study().state() == v1::STUDY_RETRAINING || ended(record.study().state())) {
+    ASSERT_EQ(running, 0);
+  }
+  for (const auto& [id, job] : state.jobs) {
+    if (job.job().study() != record.study().id()) continue;
+    ASSERT_TRUE(jobs.count(id) || id == record.study().retrain_job()) << id << " belongs to no trial";
+  }
+  check_log(record);
+}
+
 TEST(Replay, TheLogRebuildsTheStateByteForByteAndTheInvariantsHold) {
   for (uint32_t seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
@@ -142,6 +235,7 @@ TEST(Replay, TheLogRebuildsTheStateByteForByteAndTheInvariantsHold) {
     for (int i = 0; i < 400; ++i) {
       chaos.step();
       check_invariants(chaos.d.state);
+      for (const auto& [id, record] : chaos.d.state.studies) check_study(chaos.d.state, record);
       if (testing::Test::HasFatalFailure()) {
         FAIL() << "after " << chaos.d.log.back().ShortDebugString();
       }
@@ -162,9 +256,16 @@ TEST(Replay, EveryHistoryCanBeBroughtToItsEnd) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Chaos chaos(seed);
     for (int i = 0; i < 300; ++i) chaos.step();
-    Drive& d = chaos.d;
+    StudyDrive& d = chaos.d;
+    auto going = [&d] {
+      return !d.state.live.empty() || std::any_of(d.state.studies.begin(), d.state.studies.end(),
+                                                  [](const auto& s) { return !ended(s.second.study().state()); });
+    };
     for (int w = 1; w <= 4; ++w) d.worker("w" + std::to_string(w), 4, "last");  // new daemons, with nothing running
-    for (int round = 0; round < 2000 && !d.state.live.empty(); ++round) {
+    for (int round = 0; round < 4000 && going(); ++round) {
+      for (const auto& [order, id] : d.state.studies_by_order) (void)d.change_study(id, v1::JobChanged::RESUME);
+      for (const Tune& question : unanswered(d.state)) d.answer(question);
+      if (d.state.live.empty()) continue;
       const std::string id = d.state.by_order.at(*std::next(d.state.live.begin(), round % d.state.live.size()));
       const v1::JobRecord record = d.state.jobs.at(id);
       if (record.job().state() == v1::PAUSED) (void)d.change(id, v1::JobChanged::RESUME);
@@ -183,6 +284,7 @@ TEST(Replay, EveryHistoryCanBeBroughtToItsEnd) {
       d.tick();
     }
     for (int64_t order : d.state.live) ADD_FAILURE() << d.state.jobs.at(d.state.by_order.at(order)).ShortDebugString();
+    for (const auto& [id, record] : d.state.studies) EXPECT_TRUE(ended(record.study().state())) << id;
   }
 }
 

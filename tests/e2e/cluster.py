@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -67,6 +68,40 @@ class Cluster:
         for process in self.started:
             process.wait()
         self.run("cluster", "down", check=False)
+
+
+class Process:
+    """A daemon that can be killed and started again as it was."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def start_again(self, cluster: Cluster, replace: dict[str, str]) -> None:
+        for flag, value in replace.items():
+            self.command[self.command.index(flag) + 1] = value
+        quiet = subprocess.DEVNULL
+        started = subprocess.Popen(self.command, env=cluster.environment, stdin=quiet, stdout=quiet, stderr=quiet)
+        cluster.started.append(started)
+        self.pid = started.pid
+
+
+def worker_daemon(name: str, coordinator: str) -> Process:
+    """The worker of that name and of the coordinator at that address."""
+
+    def is_it(folder: pathlib.Path) -> bool:
+        try:
+            command = (folder / "cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            return False
+        named = "--name" in command and command[command.index("--name") + 1] == name
+        return command[0].endswith("ds-worker") and named and coordinator in command
+
+    folders = (p for p in pathlib.Path("/proc").iterdir() if p.name.isdigit())
+    return Process(int(next(p for p in folders if is_it(p)).name))
 
 
 def wait_for(what: str, seconds: float, condition: Callable[[], Json]) -> Json:

@@ -142,7 +142,7 @@ TEST_P(Train, ALastStepThatBreaksTheModelFails) {
   TrainConfig c = config("nan");
   c.optimizer.lr = 1e38;
   c.max_steps = 1;
-  EXPECT_THROW(run(c, 1), UserError);
+  EXPECT_THROW(run(c, 1), Diverged);
   EXPECT_FALSE(std::filesystem::exists(dir_ / "nan/checkpoints/step-00000001"));
 }
 

@@ -161,11 +161,22 @@ TEST(Daemon, TellsAnErrorOfTheUsersFromOneThatMayPass) {
   EXPECT_FALSE(end->retryable());
   EXPECT_NE(end->exit_code(), 0);
   EXPECT_THAT(end->detail(), HasSubstr("no such dataset: \"error=user\""));
+  EXPECT_EQ(end->failure(), v1::FAILURE_USER_ERROR);
   cluster.run_rank("b", 1, 0, 1, "error=engine");
   end = cluster.coordinator.wait_state("b", 1, 0, v1::RANK_EXITED);
   ASSERT_TRUE(end);
   EXPECT_TRUE(end->retryable());
   EXPECT_THAT(end->detail(), HasSubstr("[matmul] out of memory"));
+  EXPECT_EQ(end->failure(), v1::FAILURE_INFRASTRUCTURE);
+  const std::pair<const char*, v1::FailureClass> others[] = {{"error=nan", v1::FAILURE_NAN},
+                                                             {"error=memory", v1::FAILURE_OOM}};
+  for (const auto& [order, failure] : others) {
+    cluster.run_rank(order, 1, 0, 1, order);
+    end = cluster.coordinator.wait_state(order, 1, 0, v1::RANK_EXITED);
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->failure(), failure);
+    EXPECT_EQ(end->retryable(), failure == v1::FAILURE_OOM);
+  }
 }
 
 TEST(Daemon, RefusesNewRanksWhileDrainingAndTellsWhenItIsEmpty) {

@@ -72,6 +72,7 @@ TEST(Failure, AStoppedExecutorIsNamedAndKilled) {
   EXPECT_TRUE(end->retryable());
   EXPECT_THAT(end->detail(), HasSubstr(absl::StrCat("rank 1 (pid ", pid, ") sent no heartbeat for 3.")));
   EXPECT_THAT(end->detail(), HasSubstr("state T (stopped)"));
+  EXPECT_EQ(end->failure(), v1::FAILURE_INFRASTRUCTURE);
   EXPECT_FALSE(alive(pid));
 }
 
@@ -84,6 +85,7 @@ TEST(Failure, OfAHungJobOnlyTheFrozenRankIsBlamed) {
   EXPECT_TRUE(end->retryable());
   EXPECT_THAT(end->detail(), HasSubstr(absl::StrCat("rank 1 (pid ", frozen, ") has not moved for 15.")));
   EXPECT_THAT(end->detail(), HasSubstr("step 3, computing"));
+  EXPECT_EQ(end->failure(), v1::FAILURE_TIMEOUT);
   EXPECT_FALSE(cluster.coordinator.wait_state("a", 1, 0, v1::RANK_EXITED, absl::Milliseconds(300)));
   EXPECT_TRUE(alive(waiting));
 }

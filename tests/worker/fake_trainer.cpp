@@ -2,7 +2,7 @@
 //   steps=N      how many (default 1000000)      ms=N        for how long each (default 5)
 //   resume=N     restored steps                  every=N     a checkpoint every N steps
 //   hang=N       stand still after step N        collective=N  the same, as one that waits for its peers
-//   crash=N      abort after step N              error=user|engine  throw that kind at once
+//   crash=N      abort after step N              error=user|engine|nan|memory  throw that kind at once
 //   shout=N      lines of log per step
 // It needs no other rank; a stop is obeyed at the next step.
 #include <condition_variable>
@@ -85,6 +85,8 @@ void obey(const Orders& orders, int64_t step, train::TrainStatus& status) {
 train::TrainEnd train::train(const TrainConfig& config, comm::Communicator&, TrainListener& listener) {
   Orders orders = parse(config.data.dataset);
   if (orders["error"] == "user") throw UserError("[data] no such dataset: \"" + config.data.dataset + "\"");
+  if (orders["error"] == "nan") throw Diverged("the loss is nan at step 1");
+  if (orders["error"] == "memory") throw std::bad_alloc();
   if (orders["error"] == "engine") throw std::runtime_error("[matmul] out of memory");
   int64_t step = number(orders, "resume", 0), steps = number(orders, "steps", 1000000);
   listener.on_start(step, steps);

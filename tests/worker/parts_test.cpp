@@ -103,12 +103,15 @@ TEST(Memory, AKillForWantOfMemoryIsSaidSoInOneLine) {
   rank.exit = ExitStatus{128 + SIGKILL, "killed by SIGKILL (9)"};
   fill_exit_report(rank, "one\ntwo\r\n");
   EXPECT_EQ(rank.report.detail(), "rank 3 (pid 42) killed by SIGKILL (9); its log ends with: one | two");
+  EXPECT_EQ(rank.report.failure(), v1::FAILURE_INFRASTRUCTURE);
   rank.oom_kills = 1;
   fill_exit_report(rank, "");
   EXPECT_THAT(rank.report.detail(), HasSubstr("(9), it seems for want of memory: the kernel counts 1 such kill"));
+  EXPECT_EQ(rank.report.failure(), v1::FAILURE_OOM);
   rank.exit = ExitStatus{1, "exited with code 1"};
   fill_exit_report(rank, "");
   EXPECT_EQ(rank.report.detail(), "rank 3 (pid 42) exited with code 1");
+  EXPECT_EQ(rank.report.failure(), v1::FAILURE_INFRASTRUCTURE);
 }
 
 TEST(Process, NamesHowItEnded) {
@@ -212,6 +215,7 @@ TEST(Watchdog, AStoppedProcessIsCertainSoonerThanASilentOne) {
   dog.beat(beat_of(1, v1::EXECUTOR_COMPUTING), 0);
   EXPECT_FALSE(dog.check(2.9, 'T'));
   EXPECT_EQ(*dog.check(3.0, 'T'), "sent no heartbeat for 3.0 s; state T (stopped)");
+  EXPECT_FALSE(dog.hangs(3.0));
   EXPECT_FALSE(dog.check(9, 'R'));  // starved by its machine, perhaps
   EXPECT_TRUE(dog.check(10, 'R'));
 }

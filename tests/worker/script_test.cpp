@@ -96,6 +96,7 @@ TEST(Script, AnErrorOfItsOwnIsTheUsers) {
   v1::ExecutorReport end = cluster.end();
   EXPECT_FALSE(end.retryable());
   EXPECT_FALSE(end.stopped());
+  EXPECT_EQ(end.failure(), v1::FAILURE_USER_ERROR);
   EXPECT_THAT(end.detail(), HasSubstr("ValueError: no such column (my-script.py:7)"));
 }
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <new>
 
 #include "absl/strings/str_cat.h"
 #include "engine/comm/communicator.h"
@@ -45,10 +46,11 @@ v1::StartRank read_start(const std::string& path) {
   return start;
 }
 
-v1::ExecutorDone failed(const std::string& error, bool retryable) {
+v1::ExecutorDone failed(const std::string& error, v1::FailureClass failure) {
   v1::ExecutorDone done;
   done.set_error(error);
-  done.set_retryable(retryable);
+  done.set_failure(failure);
+  done.set_retryable(failure == v1::FAILURE_OOM || failure == v1::FAILURE_INFRASTRUCTURE);
   spdlog::error("{}", error);
   return done;
 }
@@ -66,10 +68,14 @@ v1::ExecutorDone train_model(const v1::StartRank& start, int threads, comm::Endp
     done.set_stopped(end == train::TrainEnd::stopped);
     spdlog::info("{} step={}", done.stopped() ? "stopped" : "finished", reporter.status().step.load());
     return done;
+  } catch (const train::Diverged& e) {
+    return failed(e.what(), v1::FAILURE_NAN);
   } catch (const train::UserError& e) {
-    return failed(e.what(), false);
+    return failed(e.what(), v1::FAILURE_USER_ERROR);
+  } catch (const std::bad_alloc& e) {
+    return failed(absl::StrCat("out of memory: ", e.what()), v1::FAILURE_OOM);
   } catch (const std::exception& e) {
-    return failed(e.what(), true);
+    return failed(e.what(), v1::FAILURE_INFRASTRUCTURE);
   }
 }
 

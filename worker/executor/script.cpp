@@ -160,6 +160,7 @@ class Script {
     done.set_stopped(stopping && exit.code != 0 && (exit.code == kStopped || !verdict_.empty()));
     if (done.succeeded() || done.stopped()) return done;
     done.set_retryable(exit.code == kPeerLost || exit.code >= kSignalled);
+    done.set_failure(done.retryable() ? v1::FAILURE_INFRASTRUCTURE : v1::FAILURE_USER_ERROR);
     const std::string how = absl::StrCat("the program ", exit.text);
     done.set_error(!verdict_.empty() ? verdict_ : !error_.empty() ? error_ : how);
     spdlog::error("{}", done.error());
@@ -180,6 +181,7 @@ v1::ExecutorDone run_script(const v1::StartRank& start, const ScriptOptions& opt
   absl::StatusOr<Child> child = Child::start(child_options(start, options));
   if (!child.ok()) {
     v1::ExecutorDone done;
+    done.set_failure(v1::FAILURE_USER_ERROR);
     done.set_error(std::string(child.status().message()));
     spdlog::error("{}", done.error());
     return done;

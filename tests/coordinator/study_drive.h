@@ -1,0 +1,132 @@
+// Drives studies in tests: a tuner that answers at once and the same each time, and trials that run, report and end.
+#pragma once
+#include <utility>
+
+#include "tests/coordinator/drive.h"
+
+namespace ds::coordinator {
+
+struct Budget {
+  int64_t trials = 4;
+  int64_t parallel = 2;
+  bool retrain = false;
+};
+
+inline v1::StudySpec study_spec(const Budget& budget) {
+  v1::StudySpec spec;
+  spec.set_name("s");
+  spec.mutable_job()->set_name("s");
+  spec.mutable_job()->mutable_train()->set_epochs(3);
+  spec.mutable_job()->mutable_strategy()->set_data_parallel(1);
+  spec.mutable_objective()->set_metric("test_accuracy");
+  spec.mutable_objective()->set_maximize(true);
+  spec.mutable_budget()->set_trials(budget.trials);
+  spec.mutable_budget()->set_parallel(budget.parallel);
+  spec.mutable_budget()->set_max_epochs(3);
+  spec.set_early_stopping(true);
+  spec.set_retrain(budget.retrain);
+  return spec;
+}
+
+struct StudyDrive : Drive {
+  std::string study(const Budget& budget = {}) {
+    const std::string id = next_study_id(state, "s");
+    v1::Event event;
+    *event.mutable_study_submitted()->mutable_spec() = study_spec(budget);
+    (void)apply(event);
+    return id;
+  }
+  const v1::StudyRecord& record(const std::string& id) const { return state.studies.at(id); }
+  v1::Study shown(const std::string& id) const { return view(record(id)); }
+  const v1::Trial& trial(const std::string& id, int k) const { return record(id).trials(k).trial(); }
+  v1::Job job_of(const std::string& id, int k) const { return job(trial(id, k).job()); }
+
+  static v1::Event suggestion(const Tune& question) {
+    v1::Event event;
+    v1::TrialSuggested* out = event.mutable_suggested();
+    out->set_study(question.study);
+    out->set_trial(question.trial);
+    out->set_prefix(question.prefix);
+    out->add_point(static_cast<double>(question.trial));
+    out->set_source("test");
+    (*out->mutable_params())["train.seed"] = absl::StrCat(question.trial);
+    *out->mutable_job() = study_spec({}).job();
+    out->mutable_job()->set_name(absl::StrCat("s-trial-", question.trial));
+    return event;
+  }
+  static v1::Event recommendation(const Tune& question, int64_t trial) {
+    v1::Event event;
+    event.mutable_recommended()->set_study(question.study);
+    event.mutable_recommended()->set_prefix(question.prefix);
+    event.mutable_recommended()->mutable_best()->set_trial(trial);
+    event.mutable_recommended()->mutable_best()->set_best_value(0.5);
+    return event;
+  }
+  // The trial with the best value is recommended; nothing is judged hopeless.
+  void answer(Tune question) {
+    if (question.what == Tune::kSuggest) (void)apply(suggestion(question));
+    if (question.what != Tune::kRecommend) return;
+    int64_t best = 0;
+    double value = -1;
+    for (const v1::TrialRecord& t : record(question.study).trials()) {
+      if (t.trial().has_value() && t.trial().value() > value) best = t.trial().id(), value = t.trial().value();
+    }
+    (void)apply(recommendation(question, best));
+  }
+  void answer_all() {
+    while (!asked.empty()) {
+      const std::vector<Tune> now = std::exchange(asked, {});
+      for (const Tune& question : now) answer(question);
+    }
+  }
+  void fail_to_suggest(const Tune& question, const std::string& error) {
+    v1::Event event;
+    event.mutable_suggested()->set_study(question.study);
+    event.mutable_suggested()->set_trial(question.trial);
+    event.mutable_suggested()->set_prefix(question.prefix);
+    event.mutable_suggested()->set_error(error);
+    (void)apply(event);
+  }
+  void advise(const std::string& id, int64_t trial) {
+    v1::Event event;
+    event.mutable_advised()->set_study(id);
+    event.mutable_advised()->set_trial(trial);
+    (void)apply(event);
+  }
+  absl::Status change_study(const std::string& id, v1::JobChanged::Change change) {
+    v1::Event event;
+    event.mutable_study_changed()->set_id(id);
+    event.mutable_study_changed()->set_change(change);
+    return apply(event);
+  }
+
+  void start_job(const v1::Job& j) {
+    report(j.ranks(0).worker(), j.id(), j.generation(), 0, v1::RANK_READY);
+    report(j.ranks(0).worker(), j.id(), j.generation(), 0, v1::RANK_RUNNING);
+  }
+  // An evaluation at the end of an epoch (1, 2, ...).
+  void evaluates(const v1::Job& j, int64_t epoch, double accuracy) {
+    v1::Event event;
+    v1::JobProgress* p = event.mutable_progressed()->add_jobs();
+    p->set_job(j.id());
+    p->set_generation(j.generation());
+    p->mutable_progress()->set_step(epoch * 10);
+    p->mutable_metrics()->set_test_accuracy(accuracy);
+    v1::MetricRecord* e = p->add_evaluations();
+    e->set_kind("eval");
+    e->set_epoch(epoch - 1);
+    e->set_accuracy(accuracy);
+    (void)apply(event);
+  }
+  void ends(const v1::Job& j, int code = 0, Exit how = {}) {
+    exit(j.ranks(0).worker(), j.id(), j.generation(), 0, code, std::move(how));
+  }
+  // From placed to its end, with one evaluation.
+  void succeeds(const v1::Job& j, double accuracy) {
+    start_job(j);
+    evaluates(j, 3, accuracy);
+    ends(j);
+  }
+};
+
+}  // namespace ds::coordinator
