@@ -1,0 +1,152 @@
+"""Studies on real daemons: to a retrained model, paused and resumed, cancelled, and with settings that cannot work."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+import urllib.request
+
+from cluster import Cluster, Json, wait_for
+
+BIN = pathlib.Path(__file__).resolve().parent.parent.parent / "build/release/bin"
+OVER = {"SUCCEEDED", "FAILED", "CANCELLED"}
+
+
+def study_file(**changes: Json) -> Json:
+    study: Json = {
+        "name": "e2e-study",
+        "model": {"family": "mlp", "hidden": [32]},
+        "data": {"dataset": "fashion_mnist", "limit": 2560},
+        "train": {"epochs": 2, "batch_size": 64, "seed": 7, "optimizer": {"name": "sgd", "lr": 0.01}},
+        "search": {
+            "train.optimizer.lr": {"log": [1e-4, 1e-1]},
+            "train.optimizer.momentum": {"float": [0, 0.99]},
+            "model.hidden": {"choice": [[16], [32], [64, 32]]},
+        },
+        "constraints": ["params <= 30000"],
+        "objective": {"maximize": "test_accuracy"},
+        "budget": {"trials": 6, "parallel": 2},
+        "seed": 3,
+    }
+    study.update(changes)
+    return study
+
+
+class Studies(unittest.TestCase):
+    cluster: Cluster
+    folder: pathlib.Path
+    _temporary: tempfile.TemporaryDirectory[str]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls._temporary = tempfile.TemporaryDirectory(prefix="ds-study-")
+        cls.folder = pathlib.Path(cls._temporary.name)
+        cls.cluster = Cluster(BIN, cls.folder, workers=2)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.cluster.down()
+        cls._temporary.cleanup()
+
+    def submit(self, **changes: Json) -> str:
+        path = self.folder / "study.yaml"
+        path.write_text(json.dumps(study_file(**changes)))  # JSON is YAML
+        return str(self.cluster.json("tune", "submit", str(path))["id"])
+
+    def get(self, study: str) -> Json:
+        return self.cluster.json("tune", "get", study)
+
+    def trials(self, study: str) -> Json:
+        return self.cluster.json("tune", "trials", study)
+
+    def wait_end(self, study: str) -> Json:
+        def over() -> Json:
+            now = self.get(study)
+            return now if now["state"] in OVER else None
+
+        return wait_for(f"the end of {study}", 240, over)
+
+    def test_a_study_ends_in_a_retrained_model(self) -> None:
+        study = self.submit()
+        end = self.wait_end(study)
+        self.assertEqual(end["state"], "SUCCEEDED", end["reason"])
+        trials = self.trials(study)
+        self.assertEqual([t["id"] for t in trials], list(range(6)))
+        jobs = {j["id"]: j for j in self.cluster.json("job", "list")}
+        for trial in trials:
+            self.assertIn(trial["state"], ("FINISHED", "STOPPED"), trial["reason"])
+            self.assertLessEqual(trial["params_count"], 30000)
+            self.assertEqual((jobs[trial["job"]]["study"], jobs[trial["job"]]["trial"]), (study, trial["id"]))
+            self.assertEqual([r["step"] for r in trial["reports"]][:1], [1])
+            self.assertEqual(trial["value"], trial["reports"][-1]["value"])
+        self.assertEqual(end["best"]["best_value"], max(t["value"] for t in trials))
+        self.assertLessEqual(end["best"]["low"], end["best"]["mean"])
+        last = self.cluster.get(end["retrain_job"])
+        self.assertEqual((last["state"], last["study"], last["trial"]), ("SUCCEEDED", study, None))
+        self.assertTrue((pathlib.Path(last["checkpoint"]) / "manifest.json").exists())
+        recommended = trials[end["best"]["trial"]]
+        if recommended["state"] == "FINISHED":  # the same seed: the same training
+            self.assertAlmostEqual(last["metrics"]["test_accuracy"], recommended["value"], places=6)
+        http = self.cluster.record()["http"]
+        metrics = urllib.request.urlopen(f"http://{http}/metrics", timeout=10).read().decode()
+        for line in (f'ds_study_trials{{study="{study}",state="RUNNING"}} 0', f'ds_study_best_value{{study="{study}"}}'):
+            self.assertIn(line, metrics)
+        self.assertIn("ds_study_suggest_seconds_count", metrics)
+        page = json.loads(urllib.request.urlopen(f"http://{http}/api/studies", timeout=10).read())
+        (shown,) = [s for s in page if s["id"] == study]
+        self.assertEqual(len(shown["best_so_far"]), 6)
+        self.assertEqual(shown["best_so_far"], sorted(shown["best_so_far"]))
+
+    def test_a_diverging_configuration_is_named_so_and_not_tried_again(self) -> None:
+        search = {"train.optimizer.lr": {"choice": [0.001, 0.01, 0.1, 1000]}, "model.hidden": {"choice": [[16], [32]]}}
+        study = self.submit(search=search, constraints=[], budget={"trials": 8, "parallel": 1}, retrain=False)
+        end = self.wait_end(study)
+        self.assertEqual(end["state"], "SUCCEEDED", end["reason"])
+        failed = [t for t in self.trials(study) if t["state"] == "FAILED"]
+        for trial in failed:
+            self.assertEqual((trial["failure"], trial["params"]["train.optimizer.lr"]), ("nan", 1000), trial["reason"])
+        self.assertTrue(failed)
+        points = [tuple(t["point"]) for t in failed]
+        self.assertEqual(len(points), len(set(points)))
+
+    def test_a_template_that_cannot_work_fails_with_the_sentence(self) -> None:
+        study = self.submit(data={"dataset": "fashion_mnist", "path": str(self.folder / "nothing")}, constraints=[])
+        end = self.wait_end(study)
+        self.assertEqual(end["state"], "FAILED")
+        self.assertIn(str(self.folder / "nothing"), end["reason"])
+        self.assertLessEqual(len(self.trials(study)), 5)
+        self.assertEqual({t["failure"] for t in self.trials(study)} - {""}, {"user_error"})
+
+    def test_a_study_is_paused_resumed_and_cancelled(self) -> None:
+        study = self.submit(budget={"trials": 500, "parallel": 2})
+        wait_for("a trial that has ended", 120, lambda: self.get(study)["trials_finished"])
+        self.cluster.run("tune", "pause", study)
+        self.assertEqual(self.get(study)["state"], "PAUSED")
+
+        def still() -> bool:
+            jobs = [j for j in self.cluster.json("job", "list") if j["study"] == study]
+            return all(j["state"] in OVER | {"PAUSED"} for j in jobs)
+
+        wait_for("paused trials", 90, still)
+        ended = self.get(study)["trials_finished"]
+        self.cluster.run("tune", "resume", study)
+        wait_for("another end", 120, lambda: self.get(study)["trials_finished"] > ended)
+        self.cluster.run("tune", "cancel", study)
+        self.assertEqual(self.wait_end(study)["state"], "CANCELLED")
+
+        def gone() -> bool:
+            return all(j["state"] in OVER for j in self.cluster.json("job", "list") if j["study"] == study)
+
+        wait_for("the end of its jobs", 60, gone)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", type=pathlib.Path, default=BIN)
+    known, rest = parser.parse_known_args()
+    BIN = known.bin
+    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
