@@ -25,6 +25,21 @@ int64_t product(std::span<const int64_t> shape) {
 int64_t Dataset::input_elements() const { return product(input_shape()); }
 int64_t Dataset::target_elements() const { return product(target_shape()); }
 
+std::vector<Column> Dataset::inputs() const { return {{input_dtype(), {input_shape().begin(), input_shape().end()}}}; }
+std::vector<Column> Dataset::targets() const {
+  return {{target_dtype(), {target_shape().begin(), target_shape().end()}}};
+}
+
+std::vector<size_t> offsets_of(std::span<const Column> columns, size_t samples) {
+  constexpr size_t kLine = 64;
+  std::vector<size_t> offsets{0};
+  for (const Column& c : columns) {
+    const size_t bytes = samples * static_cast<size_t>(product(c.shape)) * size_of(c.dtype);
+    offsets.push_back(offsets.back() + (bytes + kLine - 1) / kLine * kLine);
+  }
+  return offsets;
+}
+
 std::unique_ptr<Dataset> open_dataset(std::string_view name, const DatasetOptions& options) {
   std::string known;
   for (const Entry& entry : kDatasets) {

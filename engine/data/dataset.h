@@ -18,6 +18,16 @@ struct DataError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// One tensor of a batch, as a sample has it.
+struct Column {
+  DType dtype;
+  std::vector<int64_t> shape;
+};
+
+// Where each of a batch's columns begins in its memory, and where the last one ends: they lie one after the other, each
+// at a multiple of 64 bytes.
+std::vector<size_t> offsets_of(std::span<const Column> columns, size_t samples);
+
 // Immutable after opening: read() may be called by several threads at once.
 class Dataset {
  public:
@@ -32,8 +42,12 @@ class Dataset {
   virtual int64_t classes()
       const = 0;  // targets lie in [0, classes): labels, or the vocabulary; 0: they are no classes
 
-  // Writes the samples one after the other: `inputs` takes indices.size() * input_elements() elements of input_dtype(),
-  // `targets` indices.size() * target_elements() of target_dtype(). Throws DataError for an index outside [0, size()).
+  // Where a sample is several tensors, the functions above tell of the first input and the first target.
+  virtual std::vector<Column> inputs() const;
+  virtual std::vector<Column> targets() const;
+
+  // Writes the samples' inputs and targets, column by column (offsets_of), the samples of each one after the other.
+  // Throws DataError for an index outside [0, size()).
   virtual void read(std::span<const int64_t> indices, void* inputs, void* targets) const = 0;
 
   int64_t input_elements() const;
@@ -56,8 +70,7 @@ struct DatasetOptions {
 //   Sample i is tokens [i*context, (i+1)*context] (context + 1 of them; neighbours share one). A single file gives its
 //   last tenth of samples to the test split; a folder has train.* and test.* (or val.*).
 // "tensors": a safetensors file with train.inputs and train.targets, of any dtypes, one sample a row; and test.inputs
-// and
-//   test.targets, or neither: then the test split is empty.
+//   and test.targets, or neither: then the test split is empty. Several tensors a sample: train.inputs.0, .1, ...
 // Throws DataError; an unknown name lists the known ones, a missing package is named.
 std::unique_ptr<Dataset> open_dataset(std::string_view name, const DatasetOptions& options = {});
 

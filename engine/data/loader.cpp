@@ -35,9 +35,8 @@ Loader::Loader(const Dataset& dataset, Sampler sampler, int64_t part, int64_t pa
   const auto samples = static_cast<size_t>((sampler_.batch_size() + parts - 1) / parts);
   for (int i = 0; i <= read_ahead; ++i) {
     auto slot = std::make_unique<Slot>();
-    slot->inputs = allocate(samples * static_cast<size_t>(dataset.input_elements()) * size_of(dataset.input_dtype()));
-    slot->targets =
-        allocate(samples * static_cast<size_t>(dataset.target_elements()) * size_of(dataset.target_dtype()));
+    slot->inputs = allocate(offsets_of(dataset.inputs(), samples).back());
+    slot->targets = allocate(offsets_of(dataset.targets(), samples).back());
     slots_.push_back(std::move(slot));
   }
   if (read_ahead > 0) thread_ = std::thread([this] { run(); });

@@ -18,10 +18,10 @@ struct Batch {
   int64_t step = 0;                  // counts from 0 over all epochs
   int64_t epoch = 0;                 // 0-based
   std::span<const int64_t> indices;  // this rank's samples
-  const void* inputs = nullptr;      // [indices.size(), input_shape...], 64-byte aligned
-  const void* targets = nullptr;     // [indices.size(), target_shape...], 64-byte aligned
-  int64_t global_samples = 0;        // of the global batch
-  uint64_t global_hash = 0;          // sample_hash of the global batch
+  const void* inputs = nullptr;      // the dataset's columns (offsets_of) of these samples, 64-byte aligned
+  const void* targets = nullptr;
+  int64_t global_samples = 0;  // of the global batch
+  uint64_t global_hash = 0;    // sample_hash of the global batch
 };
 
 class Loader {

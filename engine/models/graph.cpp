@@ -52,14 +52,14 @@ std::vector<Tensor> run(const GraphNode& n, Tensors inputs, int64_t batch, const
 
 Replayed replay(const Graph& graph, const Feed& feed) {
   Replayed r;
-  int64_t batch = feed.input ? feed.input.size(0) : 0;
+  int64_t batch = feed.inputs.empty() ? 0 : feed.inputs[0].size(0);
   r.values_.reserve(graph.nodes.size());
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const GraphNode& n = graph.nodes[i];
     if (n.kind == GraphNode::Kind::input) {
-      r.values_.push_back({feed.input});
+      r.values_.push_back({feed.inputs.at(n.index)});
     } else if (n.kind == GraphNode::Kind::target) {
-      r.values_.push_back({feed.target});
+      r.values_.push_back({feed.targets.at(n.index)});
     } else if (n.kind == GraphNode::Kind::tensor) {
       r.values_.push_back({feed.tensor(n.name)});
     } else {
@@ -69,7 +69,7 @@ Replayed replay(const Graph& graph, const Feed& feed) {
         r.values_.push_back(run(n, std::move(inputs), batch, feed));
         for (const Tensor& t : r.values_.back()) check_size(n.name.c_str(), t.shape());
       } catch (const Error& e) {
-        std::string with = feed.input ? ", with a batch of " + std::to_string(batch) : "";
+        std::string with = batch > 0 ? ", with a batch of " + std::to_string(batch) : "";
         fail("graph", "node ", i, with, ": ", e.what());
       } catch (const std::out_of_range&) {
         fail("graph", "node ", i, ", ", n.name, ": an input is an output that its node does not have");

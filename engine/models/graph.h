@@ -30,6 +30,7 @@ struct GraphNode {
   enum class Kind : uint8_t { op, input, target, tensor };
   Kind kind = Kind::op;
   std::string name;              // of the op, or of the tensor
+  size_t index = 0;              // of the input, or of the target
   const Maker* maker = nullptr;  // of an op
   std::vector<Place> inputs;
   Given::Map attributes;
@@ -50,7 +51,7 @@ struct Graph {
 
 // What a graph is replayed on.
 struct Feed {
-  Tensor input, target;                              // of the batch
+  std::vector<Tensor> inputs, targets;               // of the batch
   std::function<Tensor(const std::string&)> tensor;  // those with names
   Draw draw;
   Shape parameter = {};  // what a step of an optimizer updates

@@ -45,10 +45,14 @@ std::vector<GraphTensor> tensors_of(const Json& json, const io::SafetensorsFile&
   return out;
 }
 
-Tensor sample_batch(const Type& sample, int64_t batch) {
-  Shape shape{batch};
-  for (int64_t d : sample.shape) shape.push_back(d);
-  return zeros(shape, sample.dtype);
+std::vector<Tensor> sample_batch(const std::vector<Type>& types, int64_t batch) {
+  std::vector<Tensor> out;
+  for (const Type& t : types) {
+    Shape shape{batch};
+    for (int64_t d : t.shape) shape.push_back(d);
+    out.push_back(zeros(shape, t.dtype));
+  }
+  return out;
 }
 
 void check_graph(const GraphFile& f, const Graph& g, bool train) {
@@ -60,8 +64,8 @@ void check_graph(const GraphFile& f, const Graph& g, bool train) {
     tensors.emplace(t.name, value);
   }
   for (int64_t batch : {2, 5}) {
-    Replayed r = replay(g, {.input = sample_batch(f.input, batch),
-                            .target = sample_batch(f.target, batch),
+    Replayed r = replay(g, {.inputs = sample_batch(f.inputs, batch),
+                            .targets = sample_batch(f.targets, batch),
                             .tensor = [&](const std::string& name) { return tensors.at(name); },
                             .draw = {}});
     auto at = [&](const Place& p, const char* what) {
@@ -96,13 +100,14 @@ GraphFile read(const std::string& path) {
   const Json& version = member(json, "version", kGraphKey);
   if (version != kGraphVersion) fail(kOp, "is of version ", version.dump(), ", this program reads ", kGraphVersion);
   GraphFile f;
-  f.input = type_of(member(json, "input", kGraphKey), "input");
-  f.target = type_of(member(json, "target", kGraphKey), "target");
+  f.inputs = types_of(member(json, "input", kGraphKey), "input");
+  f.targets = types_of(member(json, "target", kGraphKey), "target");
   f.tensors = tensors_of(json, file);
   std::set<std::string> tensors;
   for (const GraphTensor& t : f.tensors) tensors.insert(t.name);
-  f.train = GraphReader(member(json, "train", kGraphKey), tensors, "train").model();
-  f.eval = GraphReader(member(json, "eval", kGraphKey), tensors, "eval").model();
+  const GraphReader::Counts counts{f.inputs.size(), f.targets.size()};
+  f.train = GraphReader(member(json, "train", kGraphKey), tensors, counts, "train").model();
+  f.eval = GraphReader(member(json, "eval", kGraphKey), tensors, counts, "eval").model();
   check_graph(f, f.train, true);
   check_graph(f, f.eval, false);
   if (auto optimizer = json.find("optimizer"); optimizer != json.end())

@@ -47,7 +47,7 @@ struct GraphOptimizer {
 };
 
 struct GraphFile {
-  Type input, target;  // of one sample
+  std::vector<Type> inputs, targets;  // of one sample
   std::vector<GraphTensor> tensors;
   Graph train, eval;
   std::optional<GraphOptimizer> optimizer;
@@ -57,9 +57,10 @@ struct GraphFile {
 // Error naming the file and what is wrong with it.
 GraphFile read_graph(const std::string& path);
 
-// A model that trains what the file holds. `input` and `target` are the types of the data's samples: other shapes of as
-// many elements are reshaped, other dtypes cast where nothing is lost but precision. Throws Error where they do not
+// A model that trains what the file holds. `inputs` and `targets` are the types of the data's samples: other shapes of
+// as many elements are reshaped, other dtypes cast where nothing is lost but precision. Throws Error where they do not
 // fit.
-std::unique_ptr<Model> make_graph_model(GraphFile file, const Type& input, const Type& target);
+std::unique_ptr<Model> make_graph_model(GraphFile file, const std::vector<Type>& inputs,
+                                        const std::vector<Type>& targets);
 
 }  // namespace ds::models

@@ -86,8 +86,16 @@ Type type_of(const Json& v, const std::string& where) {
   return t;
 }
 
-GraphReader::GraphReader(const Json& json, const std::set<std::string>& tensors, std::string where)
-    : json_(json), tensors_(tensors), where_(std::move(where)) {
+std::vector<Type> types_of(const Json& v, const std::string& where) {
+  if (!v.is_array()) return {type_of(v, where)};
+  std::vector<Type> out;
+  for (const Json& one : v) out.push_back(type_of(one, where + "[" + std::to_string(out.size()) + "]"));
+  if (out.empty()) fail(kOp, where, " is an empty list");
+  return out;
+}
+
+GraphReader::GraphReader(const Json& json, const std::set<std::string>& tensors, Counts counts, std::string where)
+    : json_(json), tensors_(tensors), counts_(counts), where_(std::move(where)) {
   const Json& nodes = member(json_, "nodes", where_);
   if (!nodes.is_array()) fail(kOp, where_, ".nodes is no list");
   for (const Json& n : nodes)
@@ -124,7 +132,14 @@ GraphNode GraphReader::node(const Json& v, const std::string& where) const {
   }
   n.name = text_of(member(v, "op", where), where + ".op");
   if (n.name == "input" || n.name == "target") {
-    n.kind = n.name == "input" ? GraphNode::Kind::input : GraphNode::Kind::target;
+    const bool input = n.name == "input";
+    n.kind = input ? GraphNode::Kind::input : GraphNode::Kind::target;
+    if (auto it = v.find("index"); it != v.end()) {
+      if (!it->is_number_unsigned()) fail(kOp, where, ".index is ", it->dump(), ", not a whole number");
+      n.index = it->get<size_t>();
+    }
+    if (const size_t there = input ? counts_.inputs : counts_.targets; n.index >= there)
+      fail(kOp, where, ": there is no ", n.name, " ", n.index, ", a sample has ", there);
     return n;
   }
   n.maker = find_maker(n.name);

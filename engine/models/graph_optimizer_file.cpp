@@ -39,13 +39,10 @@ GraphUpdate read_update(const Json& json, const std::map<std::string, const Grap
   const Json& states = member(json, "states", where);
   for (const Json& s : states)
     if (s.is_object()) names.insert("state:" + s.value("name", ""));
-  GraphReader reader(json, names, where);
+  GraphReader reader(json, names, {}, where);
   u.states = states_of(states, reader, where + ".states");
   u.value = reader.place(member(json, "value", where), where + ".value");
   u.graph = reader.nodes();
-  for (const GraphNode& n : u.graph.nodes)
-    if (n.kind == GraphNode::Kind::input || n.kind == GraphNode::Kind::target)
-      fail(kOp, where, ": a step of an optimizer has no ", n.name);
   const Json& parameters = member(json, "parameters", where);
   if (!parameters.is_array() || parameters.empty()) fail(kOp, where, ".parameters is ", parameters.dump());
   for (const Json& p : parameters) u.parameters.push_back(text_of(p, where + ".parameters"));

@@ -125,15 +125,16 @@ class Gpt final : public Model {
 
 }  // namespace
 
-Forward Model::train(const Tensor& x, const Tensor& target, int64_t batch, const Draw&) {
+Forward Model::train(const Samples& samples, int64_t batch, const Draw&) {
+  const Tensor &x = samples.inputs[0], &target = samples.targets[0];
   double targets = static_cast<double>(batch * (target.numel() / x.size(0)));
   Tensor flat = cast(reshape(target, {-1}), DType::i64);
   return {cross_entropy(forward(x), flat, Reduction::sum) * (1.0 / targets), {}};
 }
 
-Assessment Model::assess(const Tensor& x, const Tensor& target, const Draw&) {
+Assessment Model::assess(const Samples& samples, const Draw&) {
   NoGrad no_grad;
-  Tensor logits = forward(x), flat = cast(reshape(target, {-1}), DType::i64);
+  Tensor logits = forward(samples.inputs[0]), flat = cast(reshape(samples.targets[0], {-1}), DType::i64);
   return {cross_entropy(logits, flat, Reduction::sum), sum(equal(argmax(logits, -1), flat))};
 }
 

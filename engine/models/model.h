@@ -31,22 +31,27 @@ struct NamedBuffer {
   bool changes;    // in training
 };
 
+// Of a batch, or a part of it: (samples, shape of one...) each.
+struct Samples {
+  std::vector<Tensor> inputs, targets;
+};
+
 struct Forward {
   Tensor loss;                  // float32 scalar
   std::vector<Tensor> buffers;  // new values of those that change, in their order
 };
 
 struct Assessment {
-  Tensor loss;     // float32 scalar: the sum over the targets
+  Tensor loss;     // float32 scalar: the sum over the (first) targets
   Tensor correct;  // int64 scalar: how many targets are right; empty where they are no classes
 };
 
-// forward: inputs -> logits (rows,classes), one row a target. Targets come as (samples, target's shape...).
+// forward: an input -> logits (rows,classes), one row a target. The built-in families take one input and one target.
 class Model : public nn::Module {
  public:
   // What these samples add to the mean loss over a batch of `batch` samples. Default: cross entropy.
-  virtual Forward train(const Tensor& x, const Tensor& target, int64_t batch, const Draw& draw);
-  virtual Assessment assess(const Tensor& x, const Tensor& target, const Draw& draw);
+  virtual Forward train(const Samples& samples, int64_t batch, const Draw& draw);
+  virtual Assessment assess(const Samples& samples, const Draw& draw);
   // What belongs to the model beside its parameters: statistics, frozen weights.
   virtual std::vector<NamedBuffer> buffers() { return {}; }
 };

@@ -9,7 +9,7 @@ namespace {
 // Samples of a chunk, of about 500 targets and at most 16 MB of inputs: fixed by the data, so that the sums are the
 // same for every number of ranks, and small enough for the logits of a large vocabulary.
 int64_t chunk_of(const data::Dataset& test) {
-  auto bytes = std::max<int64_t>(1, test.input_elements() * static_cast<int64_t>(size_of(test.input_dtype())));
+  auto bytes = std::max<int64_t>(1, static_cast<int64_t>(data::offsets_of(test.inputs(), 64).back() / 64));
   return std::max<int64_t>(1, std::min(500 / std::max<int64_t>(1, test.target_elements()), (16 << 20) / bytes));
 }
 
@@ -21,11 +21,11 @@ ChunkResult run_chunk(Learner& learner, const data::Dataset& test, int64_t begin
   std::vector<int64_t> indices(end - begin);
   for (int64_t i = begin; i < end; ++i) indices[i - begin] = i;
   auto n = static_cast<int64_t>(indices.size());
-  std::vector<char> targets(n * test.target_elements() * size_of(test.target_dtype()));
-  std::vector<char> inputs(n * test.input_elements() * size_of(test.input_dtype()));
+  std::vector<char> inputs(data::offsets_of(test.inputs(), indices.size()).back());
+  std::vector<char> targets(data::offsets_of(test.targets(), indices.size()).back());
   test.read(indices, inputs.data(), targets.data());
-  models::Assessment a = learner.model().assess(input_tensor(test, inputs.data(), n),
-                                                target_tensor(test, targets.data(), n), {learner.seed(), -1, begin});
+  models::Assessment a =
+      learner.model().assess(samples_of(test, inputs.data(), targets.data(), n), {learner.seed(), -1, begin});
   std::vector<Tensor> results{a.loss};
   if (a.correct) results.push_back(a.correct);
   eval(results);

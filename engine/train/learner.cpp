@@ -16,11 +16,29 @@ models::ModelSpec spec_of(const TrainConfig& c, const data::Dataset& d) {
   return s;
 }
 
-Tensor wrap(const void* data, DType t, std::span<const int64_t> sample, int64_t samples) {
-  Shape shape{samples};
-  for (int64_t d : sample) shape.push_back(d);
-  size_t bytes = static_cast<size_t>(shape.numel()) * size_of(t);
-  return Tensor::wrap(make_ref<Storage>(Device{}, const_cast<void*>(data), bytes, nullptr), 0, t, shape);
+std::vector<Tensor> wrap(const void* data, const std::vector<data::Column>& columns, int64_t samples) {
+  std::vector<size_t> offsets = data::offsets_of(columns, static_cast<size_t>(samples));
+  std::vector<Tensor> out;
+  for (size_t k = 0; k < columns.size(); ++k) {
+    Shape shape{samples};
+    for (int64_t d : columns[k].shape) shape.push_back(d);
+    size_t bytes = static_cast<size_t>(shape.numel()) * size_of(columns[k].dtype);
+    char* at = static_cast<char*>(const_cast<void*>(data)) + offsets[k];
+    out.push_back(Tensor::wrap(make_ref<Storage>(Device{}, at, bytes, nullptr), 0, columns[k].dtype, shape));
+  }
+  return out;
+}
+
+std::vector<Type> types_of(const std::vector<data::Column>& columns) {
+  std::vector<Type> out;
+  for (const data::Column& c : columns) out.push_back({c.dtype, Shape{std::span<const int64_t>(c.shape)}});
+  return out;
+}
+
+std::vector<Tensor> rows_of(const std::vector<Tensor>& columns, int64_t begin, int64_t end) {
+  std::vector<Tensor> out;
+  for (const Tensor& t : columns) out.push_back(slice(t, 0, begin, end));
+  return out;
 }
 
 // The loss and the wish to stop travel beside the gradients, before the statistics.
@@ -98,16 +116,11 @@ std::unique_ptr<optim::Optimizer> build_optimizer(const TrainConfig& config, con
 
 std::unique_ptr<models::Model> build_model(const TrainConfig& c, Traced graph, const data::Dataset& d, Device device) {
   if (!graph) return models::make_model(spec_of(c, d), c.seed, device);
-  return models::make_graph_model(std::move(*graph), {d.input_dtype(), Shape{d.input_shape()}},
-                                  {d.target_dtype(), Shape{d.target_shape()}});
+  return models::make_graph_model(std::move(*graph), types_of(d.inputs()), types_of(d.targets()));
 }
 
-Tensor input_tensor(const data::Dataset& d, const void* inputs, int64_t samples) {
-  return wrap(inputs, d.input_dtype(), d.input_shape(), samples);
-}
-
-Tensor target_tensor(const data::Dataset& d, const void* targets, int64_t samples) {
-  return wrap(targets, d.target_dtype(), d.target_shape(), samples);
+models::Samples samples_of(const data::Dataset& d, const void* inputs, const void* targets, int64_t samples) {
+  return {wrap(inputs, d.inputs(), samples), wrap(targets, d.targets(), samples)};
 }
 
 Learner::Learner(const TrainConfig& config, std::optional<models::GraphFile> graph, const data::Dataset& dataset,
@@ -134,8 +147,8 @@ std::string Learner::unshared() const {
   return wanted && !sharded_ ? traced_->name : "";
 }
 
-Learner::Local Learner::forward_backward(const Tensor& x, const Tensor& target, const models::Draw& draw) {
-  models::Forward f = model_->train(x, target, config_.batch_size, draw);
+Learner::Local Learner::forward_backward(const models::Samples& samples, const models::Draw& draw) {
+  models::Forward f = model_->train(samples, config_.batch_size, draw);
   for (Tensor& b : f.buffers) b = is_averaged(b.dtype()) ? cast(b, wide(b.dtype())) : b;
   std::vector<Tensor> p;
   for (auto& named : parameters_) p.push_back(*named.parameter);
@@ -147,11 +160,13 @@ Learner::Local Learner::forward_backward(const Tensor& x, const Tensor& target, 
 // whole subtree and the reduction over ranks is the top. So the number of ranks does not change a bit.
 Learner::Local Learner::local_batch(const data::Batch& batch) {
   auto samples = static_cast<int64_t>(batch.indices.size()), rows = samples / shards_;
-  Tensor x = input_tensor(dataset_, batch.inputs, samples), target = target_tensor(dataset_, batch.targets, samples);
+  const models::Samples all = samples_of(dataset_, batch.inputs, batch.targets, samples);
   std::vector<Local> tree;
-  for (int64_t s = 0; s < shards_; ++s)
-    tree.push_back(forward_backward(slice(x, 0, s * rows, (s + 1) * rows), slice(target, 0, s * rows, (s + 1) * rows),
+  for (int64_t s = 0; s < shards_; ++s) {
+    const int64_t begin = s * rows, end = begin + rows;
+    tree.push_back(forward_backward({rows_of(all.inputs, begin, end), rows_of(all.targets, begin, end)},
                                     {config_.seed, batch.step, int64_t{config_.rank} * shards_ + s}));
+  }
   while (tree.size() > 1) {
     std::vector<Local> above;
     for (size_t i = 0; i + 1 < tree.size(); i += 2) {

@@ -88,10 +88,14 @@ Tensor hollow(DType t, const Shape& shape, Device device) {
   const size_t bytes = static_cast<size_t>(shape.numel()) * size_of(t);
   return Tensor::wrap(make_ref<Storage>(device, nullptr, bytes, nullptr), 0, t, shape);
 }
-Tensor hollow_batch(DType t, std::span<const int64_t> sample, int64_t samples, Device device) {
-  Shape shape{samples};
-  for (int64_t d : sample) shape.push_back(d);
-  return hollow(t, shape, device);
+std::vector<Tensor> hollow_batch(const std::vector<data::Column>& columns, int64_t samples, Device device) {
+  std::vector<Tensor> out;
+  for (const data::Column& c : columns) {
+    Shape shape{samples};
+    for (int64_t d : c.shape) shape.push_back(d);
+    out.push_back(hollow(c.dtype, shape, device));
+  }
+  return out;
 }
 
 std::string module_of(const std::string& parameter) {
@@ -111,8 +115,8 @@ class Sketch {
     if (parameters_.empty()) fail("model", "nothing in it is trained");
     for (auto& p : parameters_) p.parameter->eval();
     loss_ = model_
-                ->train(hollow_batch(data.input_dtype(), data.input_shape(), batch, device_),
-                        hollow_batch(data.target_dtype(), data.target_shape(), batch, device_), batch, {c.seed, 0, 0})
+                ->train({hollow_batch(data.inputs(), batch, device_), hollow_batch(data.targets(), batch, device_)},
+                        batch, {c.seed, 0, 0})
                 .loss;
   }
 

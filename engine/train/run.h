@@ -58,7 +58,7 @@ class Learner {
     std::vector<Tensor> grads;
     std::vector<Tensor> buffers;  // new values of changing_
   };
-  Local forward_backward(const Tensor& x, const Tensor& target, const models::Draw& draw);
+  Local forward_backward(const models::Samples& samples, const models::Draw& draw);
   Local local_batch(const data::Batch& batch);
   void average(std::span<const Tensor> sums, std::vector<Tensor>& buffers) const;
   std::vector<nn::NamedParameter> with_state(const optim::States& states) const;
@@ -79,9 +79,8 @@ class Learner {
   std::vector<Tensor> held_;  // what state() shows
 };
 
-// Inputs and targets of a batch as tensors over its memory.
-Tensor input_tensor(const data::Dataset& dataset, const void* inputs, int64_t samples);
-Tensor target_tensor(const data::Dataset& dataset, const void* targets, int64_t samples);
+// A batch of the dataset as tensors over its memory.
+models::Samples samples_of(const data::Dataset& dataset, const void* inputs, const void* targets, int64_t samples);
 
 struct Evaluation {
   double loss, accuracy;  // accuracy is NaN where targets are no classes

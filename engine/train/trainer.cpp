@@ -271,7 +271,7 @@ std::unique_ptr<data::Dataset> open_data(const TrainConfig& c, const Traced& gra
   o.path = c.data.path;
   o.split = split;
   o.limit = split == data::Split::train ? c.data.limit : 0;
-  o.context = !graph ? c.model.context : graph->input.shape.rank() > 0 ? graph->input.shape[0] : 0;
+  o.context = !graph ? c.model.context : graph->inputs[0].shape.rank() > 0 ? graph->inputs[0].shape[0] : 0;
   o.vocab = graph ? 0 : c.model.vocab;
   o.cache = data::default_cache_folder();
   try {

@@ -72,8 +72,10 @@ constexpr Field kFields[] = {
      .most = 16777216,
      .only = kGpt},
     {.path = "data.dataset",
-     .doc = "`fashion_mnist` for mlp and cnn, `tokens` for gpt, any for a graph or a script. `tensors`: a safetensors "
-            "file with `train.inputs`, `train.targets`, and `test.inputs`, `test.targets` if there is a test set.",
+     .doc =
+         "`fashion_mnist` for mlp and cnn, `tokens` for gpt, any for a graph or a script. `tensors`: a safetensors "
+         "file with `train.inputs`, `train.targets`, and `test.inputs`, `test.targets` if there is a test set; several "
+         "tensors a sample are `train.inputs.0` and so on.",
      .choices = "fashion_mnist|tokens|tensors",
      .fixed = true,
      .need = Need::kRequired,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,14 +25,17 @@ _BASES = (7, 19, 43)  # batch sizes to record at: another one where an extent ha
 def trace(model: Any, loss: Any, inputs_example: Any, targets_example: Any, path: Any, optimizer: Any = None) -> dict[str, Any]:
     """Writes the model and its loss to `path`, for batches of any size, and tells what is in the file.
 
-    inputs_example, targets_example: a few samples, one a row, as the training data will have them. loss: a module or
-    function of (output, target) that gives the mean over the samples; None: cross entropy. optimizer: of deepseek.optim;
+    inputs_example, targets_example: a few samples, one a row, as the training data will have them; a tuple of tensors
+    where the model is called as model(*inputs), a dict for model(**inputs). loss: a module or function of (output,
+    *targets) that gives the mean over the samples; None: cross entropy. optimizer: of deepseek.optim;
     what it does not hold is not trained, and where the engine has none like it, its steps are in the file. All stay as
     they were.
     """
-    x, y = _tensor(inputs_example, "inputs_example"), _tensor(targets_example, "targets_example")
-    if x.ndim == 0 or y.ndim == 0 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
-        raise _C.Error(f"[trace] inputs_example {x.shape} and targets_example {y.shape} must have the same samples in dimension 0")
+    inputs, targets = _Columns(inputs_example, "inputs_example"), _Columns(targets_example, "targets_example")
+    if targets.names:
+        raise TypeError("[trace] targets_example is a dict: the loss is called with the output and the targets in order, pass a tuple")
+    if _samples("trace", {"inputs_example": inputs, "targets_example": targets}) == 0:
+        raise _C.Error("[trace] inputs_example has no sample")
     state = _State(model, loss)
     if optimizer is not None:
         _trace_optimizer.check(optimizer, state.parameters)
@@ -40,7 +43,7 @@ def trace(model: Any, loss: Any, inputs_example: Any, targets_example: Any, path
     for base in _BASES:
         try:
             with _recording(state):
-                graph = _Graph(state, loss, x, y, base, optimizer)
+                graph = _Graph(state, loss, inputs, targets, base, optimizer)
             break
         except _Refused:
             raise
@@ -62,45 +65,102 @@ def trace(model: Any, loss: Any, inputs_example: Any, targets_example: Any, path
 
 
 def write_tensors(path: Any, train: Any, test: Any = None) -> dict[str, Any]:
-    """Writes data for a job: `train` and `test` are (inputs, targets) with a sample in each row, or Datasets of such pairs."""
+    """Writes data for a job: `train` and `test` are (inputs, targets) with a sample in each row, or Datasets of such pairs.
+
+    inputs, targets: a tensor or array, or a tuple or dict of them.
+    """
     tensors = {}
     for name, data in (("train", train), ("test", test)):
         if data is None:
             continue
-        inputs, targets = (_tensor(d, name) for d in _columns(data))
-        if inputs.ndim == 0 or targets.ndim == 0 or inputs.shape[0] != targets.shape[0]:
-            raise _C.Error(f"[write_tensors] {name}: inputs {inputs.shape} and targets {targets.shape} must have the same samples in dimension 0")
-        tensors[f"{name}.inputs"], tensors[f"{name}.targets"] = inputs, targets
+        inputs, targets = (_Columns(d, f"{name} {part}") for d, part in zip(pair_of(data), ("inputs", "targets")))
+        _samples("write_tensors", {f"{name} inputs": inputs, f"{name} targets": targets})
+        for part, columns in (("inputs", inputs), ("targets", targets)):
+            one = len(columns.tensors) == 1
+            tensors.update({f"{name}.{part}" if one else f"{name}.{part}.{i}": t for i, t in enumerate(columns.tensors)})
     _write(path, tensors, {})
     return {k: {"dtype": t.dtype.name, "shape": list(t.shape)} for k, t in tensors.items()}
 
 
-def _columns(data: Any) -> Any:
+def pair_of(data: Any) -> Any:
+    """(inputs, targets) of data, each one array or several."""
     if isinstance(data, (tuple, list)) and len(data) == 2:
         return data
     import numpy as np
 
     if hasattr(data, "batch"):
-        columns = data.batch(range(len(data)))
-        return [np.asarray(c) if not isinstance(c, Tensor) else c for c in columns]
-    rows = [data[i] for i in range(len(data))]
+        return [each(lambda c: c if isinstance(c, Tensor) else np.asarray(c), column) for column in data.batch(range(len(data)))]
+    return pair_of_rows([data[i] for i in range(len(data))])
+
+
+def pair_of_rows(rows: list[Any]) -> Any:
+    """(inputs, targets) of samples."""
     if not rows or any(len(r) != 2 for r in rows):
         raise _C.Error("[write_tensors] a dataset of (input, target) pairs is needed")
-    return [np.stack([_C.numpy(r[k].detach(), True) if isinstance(r[k], Tensor) else np.asarray(r[k]) for r in rows]) for k in (0, 1)]
+    return tuple(_stacked([r[k] for r in rows]) for k in (0, 1))
+
+
+def several(value: Any) -> bool:
+    """Whether it is arrays beside each other; else one, or what NumPy makes one of."""
+    return isinstance(value, (tuple, list)) and any(hasattr(v, "shape") for v in value)
+
+
+def each(f: Callable[[Any], Any], value: Any) -> Any:
+    """f of an array, or of each of several."""
+    if isinstance(value, dict):
+        return {k: each(f, v) for k, v in value.items()}
+    return tuple(each(f, v) for v in value) if several(value) else f(value)
+
+
+def _stacked(samples: list[Any]) -> Any:
+    """Samples as rows: of each tensor where they are several."""
+    import numpy as np
+
+    first = samples[0]
+    if isinstance(first, dict):
+        return {k: _stacked([s[k] for s in samples]) for k in first}
+    if several(first):
+        return tuple(_stacked(list(column)) for column in zip(*samples))
+    return np.stack([_C.numpy(s.detach(), True) if isinstance(s, Tensor) else np.asarray(s) for s in samples])
+
+
+class _Columns:
+    """What a call takes beside each other: one tensor, several, or several by name, each with a sample in each row."""
+
+    def __init__(self, value: Any, what: str):
+        self.names: list[str] = []
+        if isinstance(value, dict):  # in one order, whoever made it
+            self.names = sorted(value)
+            value = tuple(value[n] for n in self.names)
+        self.tensors = [_tensor(v, what) for v in value] if self.names or several(value) else [_tensor(value, what)]
+        if not self.tensors:
+            raise TypeError(f"[trace] {what} is empty")
+
+    def call(self, f: Any, tensors: list[Tensor]) -> Any:
+        return f(**dict(zip(self.names, tensors))) if self.names else f(*tensors)
+
+    def types(self) -> Any:
+        types = [{"dtype": t.dtype.name, "shape": list(t.shape[1:])} for t in self.tensors]
+        return types if len(types) > 1 else types[0]
+
+
+def _samples(op: str, columns: dict[str, _Columns]) -> int:
+    shapes = {what: [t.shape for t in c.tensors] for what, c in columns.items()}
+    sizes = {s[0] if s else None for each in shapes.values() for s in each}
+    if len(sizes) != 1 or None in sizes:
+        said = " and ".join(f"{what} {', '.join(str(s) for s in each)}" for what, each in shapes.items())
+        raise _C.Error(f"[{op}] {said} must have the same samples in dimension 0")
+    return int(sizes.pop())  # type: ignore[arg-type]
 
 
 def _tensor(value: Any, name: str) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach()
-    if isinstance(value, (tuple, list)) and len(value) == 1:
-        return _tensor(value[0], name)
-    if isinstance(value, (tuple, list)) and any(hasattr(v, "shape") for v in value):
-        raise TypeError(f"[trace] {name} must be one tensor or array with a sample in each row, got {len(value)} of them")
     import numpy as np
 
     array = np.asarray(value)
     if array.dtype == object:
-        raise TypeError(f"[trace] {name} must be one tensor or array with a sample in each row, got {type(value).__name__}")
+        raise TypeError(f"[trace] {name} must be tensors or arrays with a sample in each row, got {type(value).__name__}")
     return _C.from_array(np.ascontiguousarray(array) if array.ndim else array.copy())
 
 
@@ -187,8 +247,8 @@ def _recording(state: _State) -> Iterator[None]:
 class _Graph:
     """Both modes of a model, recorded at a few batch sizes from `base` on."""
 
-    def __init__(self, state: _State, loss: Any, x: Tensor, y: Tensor, base: int, optimizer: Any):
-        self.state, self.loss, self.x, self.y = state, loss, x, y
+    def __init__(self, state: _State, loss: Any, inputs: _Columns, targets: _Columns, base: int, optimizer: Any):
+        self.state, self.loss, self.inputs, self.targets = state, loss, inputs, targets
         self.moved = None if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
         self.constants: dict[str, Tensor] = {}
         self.trained: set[str] = set()
@@ -202,12 +262,14 @@ class _Graph:
             self.parts[name] = {"nodes": [self._node(recorded, i) for i in range(len(recorded.nodes))], **self.marks}
 
     def _record(self, batch: int, train: bool) -> list[Any]:
-        x, y = resized([self.x, self.y], {"batch": [(0, 0), (1, 0)]}, {"batch": batch})
-        state = self.state
-        with state.mode(train), state.lazy([x, y]) as known:
-            x, y = known[-2:]
-            output = state.top[0](x)
-            value = _loss(self.loss, output, y)
+        given = [*self.inputs.tensors, *self.targets.tensors]
+        given = resized(given, {"batch": [(i, 0) for i in range(len(given))]}, {"batch": batch})
+        state, count = self.state, len(self.inputs.tensors)
+        with state.mode(train), state.lazy(given) as known:
+            given = known[-len(given) :]
+            targets = given[count:]
+            output = self.inputs.call(state.top[0], given[:count])
+            value = _loss(self.loss, output, targets)
             roots: list[Tensor] = [value]
             marks: dict[str, Any] = {"loss": 0}
             if train:
@@ -219,11 +281,11 @@ class _Graph:
                 outputs = flat(output, "trace")
                 marks["outputs"] = [len(roots) + i for i in range(len(outputs))]
                 roots += outputs
-                dim = _class_dimension(outputs[0], y)
+                dim = _class_dimension(outputs[0], targets[0]) if len(targets) == 1 else None
                 if dim is not None:
                     self.classes = outputs[0].shape[dim]
                     marks["correct"] = len(roots)
-                    roots.append(_correct(outputs[0], y, dim))
+                    roots.append(_correct(outputs[0], targets[0], dim))
             nodes, places = _C.graph(roots, known)
             for op, _, _, attributes, _ in nodes:
                 if op == "custom" and attributes["function"] not in _ENGINES_OWN:
@@ -263,7 +325,9 @@ class _Graph:
     def _leaf(self, recorded: Recorded, i: int, index: int, values: Any) -> dict[str, Any]:
         names = [n for n, _ in self.state.tensors()]
         if index >= len(names):
-            return {"op": "input" if index == len(names) else "target"}
+            inputs, at = len(self.inputs.tensors), index - len(names)
+            op, at = ("input", at) if at < inputs else ("target", at - inputs)
+            return {"op": op, "index": at} if at else {"op": op}
         if index >= 0:
             return {"tensor": names[index]}
         for nodes in recorded.others["batch"]:
@@ -283,8 +347,8 @@ class _Graph:
         header = {
             "version": VERSION,
             "model": type(state.top[0]).__name__,
-            "input": {"dtype": self.x.dtype.name, "shape": list(self.x.shape[1:])},
-            "target": {"dtype": self.y.dtype.name, "shape": list(self.y.shape[1:])},
+            "input": self.inputs.types(),
+            "target": self.targets.types(),
             "parameters": [{"name": n, "trained": n in self.trained} for n in state.parameters],
             "buffers": [{"name": n, "kept": n in state.persistent or n in updates} for n in state.buffers],
             "tied": state.tied,
@@ -297,16 +361,18 @@ class _Refused(_C.Error):  # type: ignore[misc]
     """No batch size would make a difference."""
 
 
-def _loss(loss: Any, output: Any, target: Tensor) -> Tensor:
+def _loss(loss: Any, output: Any, targets: list[Tensor]) -> Tensor:
     from . import functional
 
-    if loss is None and not isinstance(output, Tensor):
-        raise _Refused(f"[trace] the model gives a {type(output).__name__}: pass a loss of (output, target) that takes it")
+    if loss is None and (not isinstance(output, Tensor) or len(targets) > 1):
+        what = f"there are {len(targets)} targets" if len(targets) > 1 else f"the model gives a {type(output).__name__}"
+        raise _Refused(f"[trace] {what}: pass a loss of (output, *targets) that takes it")
     if loss is None:
+        target = targets[0]
         rows = output.ndim == target.ndim + 1 > 2 and output.shape[:-1] == target.shape
         value = functional.cross_entropy(output.flatten(0, -2), target.flatten()) if rows else functional.cross_entropy(output, target)
     else:
-        value = loss(output, target)
+        value = loss(output, *targets)
     if not isinstance(value, Tensor) or value.numel() != 1 or not value.dtype.is_floating_point:
         raise _Refused(f"[trace] the loss must give one number, the mean over the samples; got {getattr(value, 'shape', type(value).__name__)}")
     return value

@@ -52,9 +52,10 @@ def submit(
     model: a Module, which is traced with its parameters as they are; a script's path (.py, run with `args`); a file that
     trace() wrote (.safetensors); or the `model` part of a job file, as a dict.
     data: (inputs, targets), or {"train": (inputs, targets), "test": (inputs, targets)}, of Tensors or arrays with the
-    samples in dimension 0, or Datasets of such pairs: they are sent along. Or "fashion_mnist", or the `data` part of a job
+    samples in dimension 0, or Datasets of such pairs: they are sent along. Inputs may be a tuple, for model(*inputs), or
+    a dict, for model(**inputs); targets may be a tuple. Or "fashion_mnist", or the `data` part of a job
     file as a dict.
-    loss: a function or Module of (output, target) that is a mean over the batch; default: cross entropy of the output.
+    loss: a function or Module of (output, *targets) that is a mean over the batch; default: cross entropy of the output.
     optimizer: one of ds.optim over the model's parameters, with any groups; or {"name": "adamw", "lr": 0.001}. The job's
     schedule scales the learning rates of all groups; states begin anew.
     train, checkpoint: further keys of a job file (docs/job-file.md), such as {"schedule": {"name": "cosine"}}.
@@ -136,11 +137,12 @@ def _example(data: Any) -> Any:
     import numpy as np
 
     split = _split(data)
-    if split is not None and _is_pair(split[0]):
-        return tuple(part[:4] for part in split[0])
     if split is not None:
-        samples = [split[0][i] for i in range(min(4, len(split[0])))]
-        return tuple(np.stack([np.asarray(s[part]) for s in samples]) for part in (0, 1))
+        from ._trace import each, pair_of_rows
+
+        if _is_pair(split[0]):
+            return tuple(each(lambda array: array[:4], part) for part in split[0])
+        return pair_of_rows([split[0][i] for i in range(min(4, len(split[0])))])
     dataset = data if isinstance(data, str) else (data or {}).get("dataset")
     if dataset == "fashion_mnist":
         return np.zeros((4, 1, 28, 28), np.float32), np.zeros(4, np.int64)

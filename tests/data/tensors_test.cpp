@@ -59,6 +59,28 @@ TEST_F(TensorsDataset, GivesRowsAsTheyAre) {
   EXPECT_EQ(open({inputs_, targets_}, Split::train, 2)->size(), 2);
 }
 
+TEST_F(TensorsDataset, SeveralTensorsASample) {
+  TensorView more[] = {{"train.inputs.0", DType::u8, {3, 2}, x_}, {"train.inputs.1", DType::f64, {3}, z_}};
+  auto d = open({more[0], more[1], targets_});
+  ASSERT_EQ(d->inputs().size(), 2u);
+  EXPECT_EQ(d->targets().size(), 1u);
+  EXPECT_THAT(d->inputs()[0].shape, ElementsAre(2));
+  EXPECT_EQ(d->inputs()[1].dtype, DType::f64);
+  int64_t indices[] = {2, 0};
+  auto offsets = offsets_of(d->inputs(), 2);
+  EXPECT_THAT(offsets, ElementsAre(0, 64, 128));
+  alignas(64) char inputs[128];
+  int32_t y[2];
+  d->read(indices, inputs, y);
+  EXPECT_THAT(std::span(reinterpret_cast<uint8_t*>(inputs), 4), ElementsAre(5, 6, 1, 2));
+  EXPECT_THAT(std::span(reinterpret_cast<double*>(inputs + 64), 2), ElementsAre(2, 0.5));
+  EXPECT_THAT(y, ElementsAre(2, 0));
+  EXPECT_THAT(refusal({more[0], {"train.inputs.1", DType::f64, {2}, z_}, targets_}),
+              HasSubstr("train.inputs.0 has 3 samples, train.inputs.1 2"));
+  TensorView x{"test.inputs", DType::u8, {1, 2}, x_}, y1{"test.targets", DType::i32, {1}, y_};
+  EXPECT_THAT(refusal({more[0], more[1], targets_, x, y1}, Split::test), HasSubstr("has 1 tensors"));
+}
+
 TEST_F(TensorsDataset, FloatTargetsAreNoClasses) {
   auto d = open({inputs_, {"train.targets", DType::f64, {3, 1}, z_}});
   EXPECT_EQ(d->classes(), 0);

@@ -175,7 +175,7 @@ void check_result(const Tensor& y, std::set<std::string>& seen) {
   std::map<std::string, Tensor> values;
   for (auto& t : file.tensors) values[t.name] = t.trained ? t.value.set_requires_grad(true) : t.value;
   auto named = [&](const std::string& name) { return values.at(name); };
-  models::Replayed r = models::replay(file.train, {zeros({6}), zeros({6}), named, {}});
+  models::Replayed r = models::replay(file.train, {{zeros({6})}, {zeros({6})}, named, {}});
   Tensor again = r.at(file.train.outputs[0]);
   ASSERT_EQ(again.type(), y.type());
   EXPECT_EQ(bits(again), bits(y));
@@ -230,7 +230,7 @@ TEST(GraphTable, NoDamageOfARowIsACrash) {
         std::map<std::string, Tensor> values;
         for (auto& t : file.tensors) values[t.name] = t.value;
         auto named = [&](const std::string& n) { return values.at(n); };
-        auto r = models::replay(file.train, {zeros({2}), zeros({2}), named, {}});
+        auto r = models::replay(file.train, {{zeros({2})}, {zeros({2})}, named, {}});
         int64_t bytes = 0;
         for (size_t k = 0; k < file.train.nodes.size(); ++k) bytes += r.at({k, 0}).type().bytes();
         if (bytes < 1 << 24) eval(std::vector<Tensor>{r.at(*file.train.loss), r.at(file.train.outputs[0])});
@@ -312,7 +312,7 @@ class GraphFiles : public Test {
   }
   std::unique_ptr<models::Model> model() {
     GraphWriter(w_).write(path_);
-    return models::make_graph_model(models::read_graph(path_), {DType::f32, {3}}, {DType::i64, {}});
+    return models::make_graph_model(models::read_graph(path_), {{DType::f32, {3}}}, {{DType::i64, {}}});
   }
 
   ToWrite w_;
@@ -327,20 +327,20 @@ TEST_F(GraphFiles, ServeBatchesOfAnySize) {
     Tensor x = numbers({n, 3}, n), target = numbers({n}, n + 1, DType::i64) * int64_t{0} + 1.0;
     target = cast(target, DType::i64);
     Written w = w_.eval(x, target);
-    models::Assessment a = m->assess(x, target, {});
+    models::Assessment a = m->assess({{x}, {target}}, {});
     EXPECT_FLOAT_EQ(a.loss.item<float>(), w.loss.item<float>() * static_cast<float>(n));
     EXPECT_EQ(a.correct.item<int64_t>(), w.correct.item<int64_t>());
     EXPECT_EQ(bits(m->forward(x)), bits(w.outputs[0])) << n;
-    models::Forward f = m->train(x, target, n, {1, 2, 3});
+    models::Forward f = m->train({{x}, {target}}, n, {1, 2, 3});
     EXPECT_EQ(bits(f.buffers[0]), bits(w_.train(x, target).updates[0].second)) << n;
-    EXPECT_EQ(bits(m->train(x, target, 2 * n, {1, 2, 3}).loss * 2.0), bits(f.loss)) << "half of a batch";
+    EXPECT_EQ(bits(m->train({{x}, {target}}, 2 * n, {1, 2, 3}).loss * 2.0), bits(f.loss)) << "half of a batch";
   }
 }
 
 TEST_F(GraphFiles, DrawByJobStepAndPart) {
   auto m = model();
   Tensor x = numbers({16, 3}, 1), target = cast(numbers({16}, 2) * 0.0, DType::i64);
-  auto loss = [&](models::Draw d) { return m->train(x, target, 16, d).loss.item<float>(); };
+  auto loss = [&](models::Draw d) { return m->train({{x}, {target}}, 16, d).loss.item<float>(); };
   EXPECT_EQ(loss({1, 2, 3}), loss({1, 2, 3}));
   std::set<float> seen{loss({1, 2, 3}), loss({2, 2, 3}), loss({1, 3, 3}), loss({1, 2, 4}), loss({1, 3, 2})};
   EXPECT_EQ(seen.size(), 5u);
@@ -348,7 +348,7 @@ TEST_F(GraphFiles, DrawByJobStepAndPart) {
 
 TEST_F(GraphFiles, TakeDataOfOtherShapesAndDTypes) {
   GraphWriter(w_).write(path_);
-  auto make = [&](Type in, Type target) { models::make_graph_model(models::read_graph(path_), in, target); };
+  auto make = [&](Type in, Type target) { models::make_graph_model(models::read_graph(path_), {in}, {target}); };
   EXPECT_NO_THROW(make({DType::u8, {1, 3}}, {DType::u8, {1}}));
   EXPECT_THROW(make({DType::f32, {4}}, {DType::i64, {}}), Error);
   EXPECT_THROW(make({DType::f32, {3}}, {DType::f32, {}}), Error) << "classes must be whole";
@@ -390,7 +390,7 @@ TEST_F(GraphFiles, HoldAnOptimizer) {
   ASSERT_TRUE(file.optimizer && file.optimizer->elementwise);
   EXPECT_EQ(file.optimizer->name, "Descent");
   models::GraphOptimizer rules = *file.optimizer;
-  auto m = models::make_graph_model(std::move(file), {DType::f32, {3}}, {DType::i64, {}});
+  auto m = models::make_graph_model(std::move(file), {{DType::f32, {3}}}, {{DType::i64, {}}});
   std::vector<nn::NamedParameter> parameters = m->named_parameters();
   auto optimizer = models::graph_optimizer(parameters, rules, models::updates_of(rules, parameters), 1);
   for (int step = 0; step < 2; ++step) {
@@ -499,6 +499,9 @@ TEST_F(GraphFiles, DamageIsNamed) {
        "the loss is"},
       {[&](Json& j) { j["input"]["shape"] = {5}; }, "node"},
       {[&](Json& j) { j["input"]["dtype"] = "float33"; }, "float33"},
+      {[&](Json& j) { op_node(j, "input")["index"] = 1; }, "there is no input 1, a sample has 1"},
+      {[&](Json& j) { op_node(j, "input")["index"] = -1; }, "index is -1"},
+      {[&](Json& j) { j["target"] = Json::array(); }, "empty list"},
       {[&](Json& j) { j["version"] = 2; }, "version 2"},
       {[&](Json& j) {
          j = {1, 2};
@@ -538,9 +541,9 @@ TEST_F(GraphFiles, NoDamageIsACrash) {
     for (int k = 0; k < 1 + i % 3; ++k) text[random() % text.size()] = letters[random() % letters.size()];
     write_quickly(path_, tensors, text);
     try {
-      auto m = models::make_graph_model(models::read_graph(path_), {DType::f32, {3}}, {DType::i64, {}});
+      auto m = models::make_graph_model(models::read_graph(path_), {{DType::f32, {3}}}, {{DType::i64, {}}});
       Tensor x = numbers({3, 3}, 1), target = cast(numbers({3}, 2) * 0.0, DType::i64);
-      models::Forward f = m->train(x, target, 3, {});
+      models::Forward f = m->train({{x}, {target}}, 3, {});
       f.loss.eval();
       ++taken;
     } catch (const Error&) {

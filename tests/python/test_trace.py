@@ -288,8 +288,12 @@ def test_a_loss_must_be_one_number(tmp_path):
         _trace.trace(SimpleNN(), nn.CrossEntropyLoss(reduction="none"), x[:2], y[:2], tmp_path / "graph")
     with pytest.raises(ds.Error, match="same samples"):
         _trace.trace(SimpleNN(), None, x[:2], y[:3], tmp_path / "graph")
-    with pytest.raises(TypeError, match="2 of them"):
-        _trace.trace(SimpleNN(), None, (x[:2], x[:2]), y[:2], tmp_path / "graph")
+    with pytest.raises(ds.Error, match=r"\(2, 20\), \(3, 20\) and targets_example \(2,\) must have the same samples"):
+        _trace.trace(SimpleNN(), None, (x[:2], x[:3]), y[:2], tmp_path / "graph")
+    with pytest.raises(ds.Error, match="2 targets: pass a loss"):
+        _trace.trace(SimpleNN(), None, x[:2], (y[:2], y[:2]), tmp_path / "graph")
+    with pytest.raises(TypeError, match="targets_example is a dict"):
+        _trace.trace(SimpleNN(), None, x[:2], {"y": y[:2]}, tmp_path / "graph")
     with pytest.raises(TypeError, match="Module"):
         _trace.trace(lambda x: x, None, x[:2], y[:2], tmp_path / "graph")
 
