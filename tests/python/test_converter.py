@@ -178,6 +178,44 @@ def test_what_is_not_known_is_listed_together():
     assert "2 ops that are not known" in str(e.value) and "2 times, in 1, 2.0" in str(e.value)
 
 
+class Clipped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.clamp(x, -1, 1)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g  # no derivative of it: it lets everything through
+
+
+class Straight(nn.Module):
+    def forward(self, x):
+        return Clipped.apply(x)
+
+
+def test_the_gradient_of_a_function_is_not_dropped_in_silence():
+    from torch.utils.checkpoint import checkpoint
+
+    before = torch.autograd.Function.apply
+    module = nn.Sequential(nn.Linear(2, 2), Straight(), nn.Sequential(Straight()))
+    with pytest.raises(converter.ConversionError) as e:
+        converter.from_pytorch(module, randn(2, 2))
+    assert e.value.missing == {"autograd.Function Clipped": {"1": 1, "2.0": 1}}
+    assert "autograd.Function Clipped: 2 times, in 1, 2.0" in str(e.value) and "requires_grad_(False)" in str(e.value)
+    assert torch.autograd.Function.apply == before
+    x = randn(2, 2)
+    derived = converter.from_pytorch(module, x, functions="derive")
+    np.testing.assert_allclose(derived(converter.from_torch(x)).numpy(force=True), module(x).detach().numpy(), rtol=1e-5)
+    frozen = converter.from_pytorch(module.requires_grad_(False), x)
+    np.testing.assert_allclose(frozen(converter.from_torch(x)).numpy(), module(x).numpy(), rtol=1e-5)
+
+    class Again(nn.Linear):
+        def forward(self, x):
+            return checkpoint(super().forward, x)
+
+    assert converter.from_pytorch(Again(2, 2), randn(2, 2).requires_grad_()).conversion_report.ok
+
+
 def test_a_difference_is_told(monkeypatch):
     from deepseek.converter.ops import TABLE, find
 

@@ -29,6 +29,7 @@ def from_pytorch(
     check: str = "error",
     tolerance: float | None = None,
     capture_by: str = "auto",
+    functions: str = "refuse",
 ) -> ConvertedModule:
     """A DeepSeek model that computes what the torch.nn.Module computes, with its parameters under the same names.
 
@@ -37,7 +38,11 @@ def from_pytorch(
     torch.compile wrappers are taken off. `check` says what happens when the outputs on the examples differ from
     PyTorch's by more than `tolerance` (relative; by default 1e-4 for float32): "error", "warn" or "off" (not compared).
     The result's `conversion_report` holds the differences. capture_by: "export", "fx" or "auto" (export, else fx).
+    functions: an autograd.Function in a model that is not frozen is refused, as its gradient is Python; "derive": its
+    gradient here is the derivative of what its forward computes.
     """
+    if functions not in ("refuse", "derive"):
+        raise ValueError(f"[from_pytorch] functions is 'refuse' or 'derive', got {functions!r}")
     if check not in ("error", "warn", "off"):
         raise ValueError(f"[from_pytorch] check is 'error', 'warn' or 'off', got {check!r}")
     if capture_by not in ("auto", "export", "fx"):
@@ -47,7 +52,7 @@ def from_pytorch(
         if dynamic:
             args, kwargs = _two_rows(args), _two_rows(kwargs)
         captured = _captured(inner, args, kwargs, dynamic, capture_by)
-        missing = missing_ops(list(captured.values()))
+        missing = missing_ops(list(captured.values()), functions == "refuse")
         if missing:
             raise refuse(type(inner).__name__, missing)
         model = ConvertedModule(inner, captured)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +30,7 @@ class Captured:
     fixed: list[tuple[tuple[Any, ...], Any]] = field(default_factory=list)  # arguments that are no tensors
     by: str = "torch.export"
     note: str = ""
+    functions: Counter[tuple[str, str]] = field(default_factory=Counter)  # (an autograd.Function, module path): how often
 
 
 def argument_names(module: Any) -> list[str]:
@@ -63,6 +66,43 @@ def without_caches(module: Any) -> Iterator[None]:
     finally:
         for c in found:
             c.use_cache = True
+
+
+@contextlib.contextmanager
+def _own_gradients(module: Any, found: Counter[tuple[str, str]]) -> Iterator[None]:
+    """Counts what a capture takes for its forward ops alone: autograd.Functions, in a model that is not all frozen."""
+    import torch
+
+    function = torch.autograd.Function
+    own, before = "apply" in vars(function), inspect.getattr_static(function, "apply")
+    paths = {id(m): path for path, m in module.named_modules()}
+
+    def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        if not cls.__module__.startswith("torch."):  # such as torch.utils.checkpoint's, whose gradient is forward's
+            found[cls.__name__, _path_of_caller(paths)] += 1
+        return before.__get__(None, cls)(*args, **kwargs)
+
+    if not any(p.requires_grad for p in module.parameters()):
+        yield
+        return
+    function.apply = classmethod(apply)
+    try:
+        yield
+    finally:
+        if own:
+            function.apply = before
+        else:
+            del function.apply
+
+
+def _path_of_caller(paths: dict[int, str]) -> str:
+    frame = sys._getframe(2)
+    while frame is not None:
+        path = paths.get(id(frame.f_locals.get("self")))
+        if path is not None:
+            return path
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
 
 
 class _Reader:
@@ -349,20 +389,28 @@ def make_fx(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captu
 
 
 def capture(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic: bool, by: str) -> Captured:
+    found: Counter[tuple[str, str]] = Counter()
+    with without_caches(module), _own_gradients(module, found):
+        c = _capture(module, args, kwargs, dynamic, by, found)
+    c.functions = found
+    return c
+
+
+def _capture(module: Any, args: Any, kwargs: Any, dynamic: bool, by: str, found: Counter[tuple[str, str]]) -> Captured:
     import torch
 
-    with without_caches(module):
-        if by != "fx" and hasattr(torch, "export"):
-            try:
-                return export(module, args, kwargs, dynamic)
-            except Exception as e:
-                if by == "export" or dynamic:
-                    raise _C.Error(f"[from_pytorch] torch.export cannot capture {type(module).__name__}: {e}") from e
-                refusal = str(e).strip().partition("\n")[0]
-        else:
-            refusal = ""
-        if dynamic:
-            raise _C.Error("[from_pytorch] dynamic=True needs torch.export: this torch has none")
-        c = make_fx(module, args, kwargs)
-        c.note = f"torch.export refused: {refusal}" if refusal else ""
-        return c
+    if by != "fx" and hasattr(torch, "export"):
+        try:
+            return export(module, args, kwargs, dynamic)
+        except Exception as e:
+            if by == "export" or dynamic:
+                raise _C.Error(f"[from_pytorch] torch.export cannot capture {type(module).__name__}: {e}") from e
+            refusal = str(e).strip().partition("\n")[0]
+            found.clear()
+    else:
+        refusal = ""
+    if dynamic:
+        raise _C.Error("[from_pytorch] dynamic=True needs torch.export: this torch has none")
+    c = make_fx(module, args, kwargs)
+    c.note = f"torch.export refused: {refusal}" if refusal else ""
+    return c

@@ -12,6 +12,8 @@ from .graph import Output
 from .ops import find
 from .state import from_torch
 
+_FUNCTION = "autograd.Function "
+
 
 class ConversionError(_C.Error):
     """`missing`: op -> {module path: count}; empty when the outputs differ."""
@@ -45,12 +47,13 @@ class ConversionReport:
         return f"{line}; largest difference {self.max_abs_diff:.3g} absolute, {self.max_rel_diff:.3g} relative"
 
 
-def missing_ops(captured: list[Captured]) -> dict[str, dict[str, int]]:
-    """Op -> {module path: how often}; of the graphs of several modes, what is most."""
+def missing_ops(captured: list[Captured], functions: bool) -> dict[str, dict[str, int]]:
+    """Op, or autograd.Function -> {module path: how often}; of the graphs of several modes, what is most."""
     out: dict[str, dict[str, int]] = {}
     for c in captured:
         unknown = Counter((n.op, n.path) for n in c.graph.walk() if not n.op.startswith("sub:") and find(n.op) is None)
-        for (op, path), count in unknown.items():
+        own = Counter({(f"{_FUNCTION}{name}", path): n for (name, path), n in c.functions.items() if functions})
+        for (op, path), count in (unknown + own).items():
             where = out.setdefault(op.removesuffix(".default"), {})
             where[path] = max(where.get(path, 0), count)
     return out
@@ -62,6 +65,9 @@ def refuse(model: str, missing: dict[str, dict[str, int]]) -> ConversionError:
         places = ", ".join(f"{path or 'the model itself'} ({n})" if n > 1 else path or "the model itself" for path, n in list(where.items())[:6])
         more = f" and {len(where) - 6} more modules" if len(where) > 6 else ""
         lines.append(f"  {op}: {sum(where.values())} times, in {places}{more}")
+    if any(op.startswith(_FUNCTION) for op in missing):
+        lines.append('  The gradient of an autograd.Function is Python, which a graph does not hold. functions="derive" takes the derivative '
+                     "of its forward; for inference alone, freeze the model: requires_grad_(False).")  # fmt: skip
     error = ConversionError("\n".join(lines))
     error.missing = missing
     return error
