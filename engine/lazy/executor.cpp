@@ -40,7 +40,7 @@ class NodeExecution final : public Execution {
     const Tensor& t = in_.inputs[k];
     const Value& v = input(k);
     bool last = !in_.requires_grad && t.type() == output_type(i) && v.contiguous(t.shape()) && !v.storage->foreign() &&
-                v.storage->use_count() == 1 && t.node()->use_count() == 1;
+                v.storage->use_count() == 1 && held_here_only(k);
     if (!last || out_.outputs[i].value) return output(i);
     values_[i] = v;
     return values_[i].data(t.dtype());
@@ -54,6 +54,17 @@ class NodeExecution final : public Execution {
   }
 
  private:
+  // Whether nobody but this node holds input k's: its other inputs may be other outputs of the same node.
+  bool held_here_only(int k) const {
+    const Tensor& t = in_.inputs[k];
+    uint32_t edges = 0, same = 0;
+    for (const Tensor& input : in_.inputs) {
+      edges += input.node() == t.node();
+      same += input.node() == t.node() && input.output() == t.output();
+    }
+    return same == 1 && t.node()->use_count() == edges;
+  }
+
   Node &in_, &out_;
   Backend& backend_;
   SmallVector<Value, 1> values_, packed_;
