@@ -25,7 +25,10 @@ class Axis {
   Axis(double low, double high, bool log, double from, double to)
       : low_(low), high_(high > low ? high : low + (log ? low : 1)), log_(log), from_(from), to_(to) {}
 
-  double at(double value) const { return from_ + (to_ - from_) * (on(value) - on(low_)) / (on(high_) - on(low_)); }
+  // What lies beyond an end is drawn at it.
+  double at(double value) const {
+    return from_ + (to_ - from_) * (on(std::clamp(value, low_, high_)) - on(low_)) / (on(high_) - on(low_));
+  }
 
   // Powers of ten, or up to six round steps.
   std::vector<double> ticks() const {
@@ -92,10 +95,7 @@ class Plot {
                      [](auto* a, auto* b) { return a->finished_at_us() < b->finished_at_us(); });
     for (const v1::Trial* t : ended_)
       if (t->has_value() && t->state() != v1::TRIAL_FAILED) valued_.push_back(t);
-    for (const v1::Trial* t : valued_) {
-      low_ = std::min(low_, t->value());
-      high_ = std::max(high_, t->value());
-    }
+    if (!valued_.empty()) bound();
   }
 
   bool empty() const { return valued_.empty(); }
@@ -105,6 +105,7 @@ class Plot {
   absl::StatusOr<std::string> pareto() const;
 
  private:
+  void bound();
   std::string about(const v1::Trial& trial) const;
   void heading(Svg& svg, const std::string& what) const;
   Axis values(double from, double to) const;
@@ -117,8 +118,25 @@ class Plot {
   const v1::Study& study_;
   const v1::StudySpec& spec_;
   std::vector<const v1::Trial*> ended_, valued_;  // in the order in which they ended
-  double low_ = HUGE_VAL, high_ = -HUGE_VAL;
+  double low_ = 0, high_ = 0;                     // of the values that are shown at their place
+  int64_t beyond_ = 0;                            // trials with worse ones
 };
+
+// Hopeless trials would press all others into a line: the axis ends where Tukey's fence is on the side of the worse.
+void Plot::bound() {
+  std::vector<double> values;
+  for (const v1::Trial* t : valued_) values.push_back(t->value());
+  std::sort(values.begin(), values.end());
+  low_ = values.front(), high_ = values.back();
+  const double lower = values[values.size() / 4], upper = values[values.size() * 3 / 4], fence = 1.5 * (upper - lower);
+  if (values.size() < 4 || fence == 0) return;
+  const bool maximize = spec_.objective().maximize();
+  const auto shown = [&](double v) { return maximize ? v >= lower - fence : v <= upper + fence; };
+  const auto inside = std::partition(values.begin(), values.end(), shown);
+  beyond_ = values.end() - inside;
+  (maximize ? low_ : high_) =
+      maximize ? *std::min_element(values.begin(), inside) : *std::max_element(values.begin(), inside);
+}
 
 std::string Plot::about(const v1::Trial& trial) const {
   std::vector<std::string> parts;
@@ -131,7 +149,9 @@ std::string Plot::about(const v1::Trial& trial) const {
 
 void Plot::heading(Svg& svg, const std::string& what) const {
   svg.text(24, 30, absl::StrCat(spec_.name(), ": ", what), Align::kLeft, 16);
-  svg.text(24, 48, absl::StrCat(valued_.size(), " trials with a value, ", ended_.size() - valued_.size(), " failed"),
+  const std::string beyond = beyond_ > 0 ? absl::StrCat("; ", beyond_, " worse than the axis, at its end") : "";
+  svg.text(24, 48,
+           absl::StrCat(valued_.size(), " trials with a value, ", ended_.size() - valued_.size(), " failed", beyond),
            Align::kLeft, 12, colour::kPale);
 }
 

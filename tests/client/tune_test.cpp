@@ -325,6 +325,16 @@ TEST(Plots, OneTrialAndEqualValuesHaveAPlace) {
   }
 }
 
+TEST(Plots, AHopelessTrialDoesNotPressTheOthersIntoALine) {
+  Trials trials;
+  for (int i = 0; i < 8; ++i) trials.push_back(trial(i, v1::TRIAL_FINISHED, 0.80 + 0.01 * i));
+  EXPECT_THAT(*plot_study(sample_study(), trials, "history"), HasSubstr("8 trials with a value, 0 failed</text>"));
+  trials[3].set_value(-1e6);
+  const std::string picture = *plot_study(sample_study(), trials, "history");
+  EXPECT_THAT(picture, HasSubstr("1 worse than the axis, at its end"));
+  EXPECT_THAT(picture, HasSubstr(">0.82</text>")) << "a tick of the axis";
+}
+
 TEST(SvgText, IsEscaped) {
   Svg svg(10, 10);
   svg.text(0, 0, "a<b> & \"c\"\n");
