@@ -106,7 +106,7 @@ class Tune : public ::testing::Test {
  protected:
   Outcome run(const std::string& arguments, const std::string& before = "") {
     return run_shell("DS_STATE_DIR=" + folder_.path() + "/state DS_COORDINATOR=" + coordinator_.address(),
-                     before + "timeout 60 " DSCTL " tune " + arguments);
+                     before + "timeout 60 " DSCTL " tune --retry 30 " + arguments);  // patient: a loaded machine
   }
   json run_json(const std::string& arguments) {
     const Outcome outcome = run(arguments + " -o json");

@@ -164,6 +164,27 @@ class PythonJobs(unittest.TestCase):
         job.resume()
         self.assertEqual(job.wait(progress=False)["progress"]["step"], 120)
 
+    def test_a_study_recommends_a_configuration_and_trains_it(self) -> None:
+        study = ds.client.tune({
+            "name": "python-study", "model": {"family": "mlp", "hidden": [16]}, "data": {"dataset": "fashion_mnist", "limit": 2560},
+            "search": {"train.optimizer.lr": {"log": [1e-4, 1e-1]}, "model.depth": {"int": [1, 2]}},
+            "objective": {"maximize": "test_accuracy"}, "budget": {"trials": 3, "max_epochs": 2},
+        }, address=self.address)  # fmt: skip
+        end = study.wait(progress=False)
+        self.assertEqual((end["state"], end["trials_finished"]), ("SUCCEEDED", 3))
+        trials, best = study.trials(), study.best()
+        self.assertEqual([t["id"] for t in trials], [0, 1, 2])
+        self.assertIn(trials[0]["params"]["model.depth"], (1, 2))
+        self.assertEqual(best["job"]["model"]["depth"], best["params"]["model.depth"])
+        self.assertEqual(ds.client.get(end["retrain_job"], self.address).wait(progress=False)["state"], "SUCCEEDED")
+        self.assertEqual({p["key"] for p in study.importance()}, {"train.optimizer.lr", "model.depth"})
+        self.assertEqual(ds.client.study("python-study", self.address).id, study.id)
+        study.plot(self.folder / "history.svg")
+        self.assertTrue((self.folder / "history.svg").read_text().startswith("<svg "))
+        with self.assertRaises(ds.client.Error) as caught:
+            study.pause()  # it has ended
+        self.assertEqual(caught.exception.code, "FAILED_PRECONDITION")
+
     def test_a_scripts_error_ends_the_job_with_its_words(self) -> None:
         with self.assertRaises(ds.client.JobFailed) as caught:
             self.run_script("100", "fail").wait(progress=False)
