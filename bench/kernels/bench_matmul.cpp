@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bench/kernels/bench.h"
+#include "kernels/cpu/vectors.h"
 
 extern "C" void omp_set_num_threads(int);
 
@@ -45,7 +46,7 @@ void run(const Product& p, int threads) {
 
 constexpr int kChainLength = 20000;
 
-// What the FMA units give: twelve independent chains.
+// What the FMA units give over the vectors the product uses: twelve independent chains.
 void fma_chains(float seed) {
   __m256 x[12], m = _mm256_set1_ps(0.999f);
   for (int i = 0; i < 12; ++i) x[i] = _mm256_set1_ps(seed + static_cast<float>(i));
@@ -58,14 +59,28 @@ void fma_chains(float seed) {
   volatile float sink = sum[0];
   static_cast<void>(sink);
 }
+__attribute__((target("avx512f"))) void wide_fma_chains(float seed) {
+  __m512 x[12], m = _mm512_set1_ps(0.999f);
+  for (int i = 0; i < 12; ++i) x[i] = _mm512_set1_ps(seed + static_cast<float>(i));
+  for (int i = 0; i < kChainLength; ++i) {
+#pragma GCC unroll 12
+    for (auto& v : x) v = _mm512_fmadd_ps(v, m, m);
+  }
+  __m512 sum = x[0];
+  for (int i = 1; i < 12; ++i) sum = _mm512_add_ps(sum, x[i]);
+  volatile float sink = sum[0];
+  static_cast<void>(sink);
+}
 
 void against_peak(int64_t n) {
   std::vector<float> a = randoms(static_cast<size_t>(n * n)), b = a, c = a;
   TestContext ctx(1, false);
   Matmul x{DType::f32, 1, n, n, n, a.data(), b.data(), c.data(), n, n, n, 0, 0, 0, false, false};
+  bool wide = cpu_detail::vectors_in_use() == cpu_detail::Vectors::avx512;
+  auto chains = wide ? wide_fma_chains : fma_chains;
   Pair t = best_of(
-      1, [&] { cpu().matmul(ctx, x); }, [&] { fma_chains(x.c == nullptr ? 0.f : 1.f); }, 1.0);
-  double peak = kChainLength * 12 * 16.0 / t.peer;
+      1, [&] { cpu().matmul(ctx, x); }, [&] { chains(x.c == nullptr ? 0.f : 1.f); }, 1.0);
+  double peak = kChainLength * 12 * (wide ? 32.0 : 16.0) / t.peer;
   double size = static_cast<double>(n);
   print("matmul", "square " + std::to_string(n) + " t1", 2 * size * size * size / t.ours * 1e-9, "fma peak",
         peak * 1e-9, "GFLOP/s");
