@@ -47,7 +47,7 @@ absl::StatusOr<autotune::Study> make_study(const v1::StudySpec& spec) {
   if (!space.ok()) return space.status();
   autotune::StudyOptions options;
   options.seed = spec.seed();
-  options.maximize = {spec.objective().maximize()};
+  options.objectives = {{.maximize = spec.objective().maximize()}};
   options.stopping = spec.early_stopping();
   return autotune::Study::create(*std::move(space), std::move(options));
 }

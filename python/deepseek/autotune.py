@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Callable
+from typing import Any, Callable, Optional, Union
 
 try:
     from . import _autotune
@@ -22,6 +22,11 @@ _NUMBERS = {"float": ("real", "linear"), "log": ("real", "log"), "logit": ("real
             "log_int": ("integer", "log")}  # fmt: skip
 _CHOICES = {"choice": "categorical", "ordinal": "ordinal"}
 Params = dict[str, Any]
+_Goals = Union[str, Sequence[str], Mapping[str, Optional[Callable[[Params], float]]]]
+
+
+def _goals(given: _Goals) -> dict[str, Callable[[Params], float] | None]:
+    return {given: None} if isinstance(given, str) else dict(given) if isinstance(given, Mapping) else dict.fromkeys(given)
 
 
 class Trial:
@@ -72,30 +77,35 @@ class Best:
         return f"Best(trial={self.trial}, mean={self.mean:.6g} [{self.low:.6g}, {self.high:.6g}], params={self.params})"
 
 
+class Front(list[dict[str, Any]]):
+    """The trials of two objectives that no other beats in both: {"trial", "params", "means"}, from one end to the other."""
+
+
 class AutoTune:
-    """A study of one objective.
+    """A study of one objective or two.
 
     space: name -> {"float" | "log" | "logit" | "int" | "log_int": [low, high]} or {"choice" | "ordinal": [...]};
       with "when": {parent: value or [values]} a parameter is active only for those values of its parent.
-    maximize, minimize: the name of the objective, in one of them.
+    maximize, minimize: names of objectives, one or two in all; or {name: function}, where a function of the parameters
+      says what needs no trial to be known: minimize={"params": count}. Values are told of the others, those to maximize first.
     constraints: functions of a dict of parameters; points for which one is false are never suggested.
     Errors of the space are ValueError and name the parameter.
     """
 
-    def __init__(self, space: Mapping[str, Mapping[str, Any]], *, maximize: str | Sequence[str] = (),
-                 minimize: str | Sequence[str] = (), seed: int = 0,
+    def __init__(self, space: Mapping[str, Mapping[str, Any]], *, maximize: _Goals = (), minimize: _Goals = (), seed: int = 0,
                  constraints: Iterable[Callable[[Params], bool]] = (), **options: Any) -> None:  # fmt: skip
-        up, down = ([n] if isinstance(n, str) else list(n) for n in (maximize, minimize))
-        if not up and not down:
+        goals = [(name, known, up) for given, up in ((maximize, True), (minimize, False)) for name, known in _goals(given).items()]
+        if not goals:
             raise ValueError("[autotune] name what to maximize or minimize")
-        self.objectives = up + down
+        self.objectives = [name for name, _, _ in goals]
         self._names = list(space)
         self._choices: list[list | None] = []
         self._whole = [any(k in spec for k in ("int", "log_int")) for spec in space.values()]
         rows = [self._row(name, spec) for name, spec in space.items()]
         rules = list(constraints)
         allows = (lambda point: all(rule(self._params(point)) for rule in rules)) if rules else None
-        self._study = _autotune.Study.create(rows, allows, seed, [True] * len(up) + [False] * len(down), options)
+        objectives = [(up, known and (lambda point, known=known: float(known(self._params(point))))) for _, known, up in goals]
+        self._study = _autotune.Study.create(rows, allows, seed, objectives, options)
         self.log: list[dict[str, Any]] = []
 
     def _row(self, name: str, spec: Mapping[str, Any]) -> tuple:
@@ -138,7 +148,7 @@ class AutoTune:
 
     def tell(self, trial: Trial | int, value: None | float | Sequence[float] = None, *,
              failed: str | None = None, stopped: bool = False) -> None:  # fmt: skip
-        """How a trial ended: with a value (one an objective), or failed="oom" | "nan" | "timeout" | "user_error" |
+        """How a trial ended: with a value (one a measured objective), or failed="oom" | "nan" | "timeout" | "user_error" |
         "infrastructure". A value that is not finite counts as "nan"."""
         number = trial if isinstance(trial, int) else trial.number
         if (value is None) == (failed is None):
@@ -171,8 +181,8 @@ class AutoTune:
         self._asked(number, point, "enqueued")
         return Trial(self, number, self._params(point), "enqueued")
 
-    def optimize(self, objective: Callable[[Trial], Any], n_trials: int) -> Best:
-        """Runs objective(trial) n_trials times; what it returns is told. Exceptions pass through, told as "user_error"."""
+    def optimize(self, objective: Callable[[Trial], Any], n_trials: int) -> Any:
+        """Runs objective(trial) n_trials times; what it returns is told. Gives `best`, or `front`. Exceptions pass through, told as "user_error"."""
         for _ in range(n_trials):
             trial = self.ask()
             try:
@@ -181,7 +191,7 @@ class AutoTune:
                 self.tell(trial, failed="user_error")
                 raise
             self.tell(trial, value)
-        return self.best
+        return self.best if len(self.objectives) == 1 else self.front
 
     # What is known.
 
@@ -194,6 +204,12 @@ class AutoTune:
         """By posterior mean: what to use."""
         number, mean, low, high, _ = self._study.recommend()
         return Best(number, self.trials[number]["params"], mean, low, high)
+
+    @property
+    def front(self) -> Front:
+        """Of two objectives: what no other trial beats in both, by posterior mean."""
+        trials = self.trials
+        return Front({"trial": t, "params": trials[t]["params"], "means": means} for t, means in self._study.front())
 
     @property
     def best_observed(self) -> dict[str, Any]:

@@ -66,14 +66,14 @@ Prediction Gp::predict(const MatrixXd& features) const {
 void Gp::predict(const VectorXd& features, double* mean, double* variance, VectorXd* mean_slope,
                  VectorXd* variance_slope) const {
   const VectorXd x = kernel_->scale(theta_, features);
-  const VectorXd k = kernel_->cross(theta_, scaled_, x);
-  VectorXd solved = lower_.triangularView<Eigen::Lower>().solve(k);
-  *mean = k.dot(alpha_);
+  const Kernel::Approach near = kernel_->approach(theta_, scaled_, x);
+  VectorXd solved = lower_.triangularView<Eigen::Lower>().solve(near.k);
+  *mean = near.k.dot(alpha_);
   *variance = std::max(kernel_->variance(theta_, x) - solved.squaredNorm(), kLeastVariance);
   lower_.triangularView<Eigen::Lower>().transpose().solveInPlace(solved);
-  MatrixXd weights(k.size(), 2);
+  MatrixXd weights(near.k.size(), 2);
   weights << alpha_, -2 * solved;
-  const MatrixXd slopes = kernel_->slope(theta_, scaled_, x, weights);
+  const MatrixXd slopes = kernel_->slope(theta_, scaled_, x, near, weights);
   *mean_slope = slopes.col(0);
   *variance_slope = slopes.col(1);
 }

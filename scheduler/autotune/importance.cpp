@@ -2,11 +2,15 @@
 
 #include <algorithm>
 
+#include <Eigen/Dense>
+
 #include "absl/strings/str_format.h"
 #include "scheduler/autotune/sobol.h"
 
 namespace ds::autotune {
 namespace {
+
+using Eigen::VectorXd;
 
 constexpr int kFewest = 3;
 
@@ -38,18 +42,18 @@ Samples draw(int dimensions, int count, uint64_t seed) {
   return out;
 }
 
-std::vector<Point> points_of(const Space& space, const std::vector<std::vector<double>>& units) {
-  std::vector<Point> out;
-  for (const std::vector<double>& unit : units) out.push_back(point_at(space, unit.data()));
-  return out;
+VectorXd values_at(const Space& space, const Values& values, const std::vector<std::vector<double>>& units) {
+  std::vector<Point> points;
+  for (const std::vector<double>& unit : units) points.push_back(point_at(space, unit.data()));
+  const std::vector<double> out = values(points);
+  return Eigen::Map<const VectorXd>(out.data(), static_cast<Eigen::Index>(out.size()));
 }
 
 }  // namespace
 
-std::vector<Importance> importance(const Space& space, const std::function<VectorXd(const std::vector<Point>&)>& values,
-                                   int samples, uint64_t seed) {
+std::vector<Importance> importance(const Space& space, const Values& values, int samples, uint64_t seed) {
   const Samples s = draw(space.size(), samples, seed);
-  VectorXd at_a = values(points_of(space, s.a)), at_b = values(points_of(space, s.b));
+  VectorXd at_a = values_at(space, values, s.a), at_b = values_at(space, values, s.b);
   const double mean = (at_a.mean() + at_b.mean()) / 2;
   at_a.array() -= mean;
   at_b.array() -= mean;
@@ -58,7 +62,7 @@ std::vector<Importance> importance(const Space& space, const std::function<Vecto
   for (int i = 0; i < space.size(); ++i) {
     std::vector<std::vector<double>> mixed = s.a;  // with this one coordinate of b
     for (size_t k = 0; k < mixed.size(); ++k) mixed[k][static_cast<size_t>(i)] = s.b[k][static_cast<size_t>(i)];
-    const VectorXd at_mixed = values(points_of(space, mixed)).array() - mean;
+    const VectorXd at_mixed = values_at(space, values, mixed).array() - mean;
     Importance& p = out.emplace_back(Importance{space.parameter(i).name, 0, 0});
     if (!(variance > 0)) continue;
     p.main = std::clamp(at_b.dot(at_mixed - at_a) / samples / variance, 0.0, 1.0);
@@ -69,13 +73,12 @@ std::vector<Importance> importance(const Space& space, const std::function<Vecto
 }
 
 absl::StatusOr<std::vector<Importance>> importance(const Study& study) {
-  const Surrogate& model = study.model();
-  if (model.size() < kFewest)
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "[autotune] importance needs %d trials that ended with a value, there are %d", kFewest, model.size()));
-  return importance(study.space(), [&](const std::vector<Point>& points) {
-    return model.predict(model.kernel().layout().encode(study.space(), points)).mean;
-  });
+  const auto ended =
+      std::count_if(study.trials().begin(), study.trials().end(), [](const Trial& t) { return !t.values.empty(); });
+  if (ended < kFewest)
+    return absl::FailedPreconditionError(
+        absl::StrFormat("[autotune] importance needs %d trials that ended with a value, there are %d", kFewest, ended));
+  return importance(study.space(), [&](const std::vector<Point>& points) { return study.means_at(points); });
 }
 
 }  // namespace ds::autotune

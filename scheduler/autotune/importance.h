@@ -17,10 +17,10 @@ struct Importance {
 // Of a function over the space, as Saltelli et al. (2010) and Jansen (1999) estimate it from samples * (parameters + 2)
 // values; every parameter even on its own scale, whatever the constraints, inactive ones without effect. Largest total
 // first.
-std::vector<Importance> importance(const Space& space, const std::function<VectorXd(const std::vector<Point>&)>& values,
-                                   int samples = 1024, uint64_t seed = 0);
+using Values = std::function<std::vector<double>(const std::vector<Point>&)>;
+std::vector<Importance> importance(const Space& space, const Values& values, int samples = 1024, uint64_t seed = 0);
 
-// Of the study's objective. An error before three trials have ended with a value.
+// Of the study's first measured objective. An error before three trials have ended with a value.
 absl::StatusOr<std::vector<Importance>> importance(const Study& study);
 
 }  // namespace ds::autotune

@@ -5,25 +5,34 @@ namespace {
 
 constexpr double kRoot5 = 2.23606797749979;
 
-// Squared distances of the columns of a and b, by these rows.
+// Squared distances of the columns of a and b, by these rows; they are neighbours in the layout of most blocks.
 ArrayXXd distances(const std::vector<int>& rows, const MatrixXd& a, const MatrixXd& b) {
-  const MatrixXd x = a(rows, Eigen::all), y = b(rows, Eigen::all);
-  MatrixXd out = -2 * (x.transpose() * y);
-  out.colwise() += x.colwise().squaredNorm().transpose();
-  out.rowwise() += y.colwise().squaredNorm();
-  return out.array().max(0);
+  const auto between = [](const auto& x, const auto& y) -> ArrayXXd {
+    MatrixXd out(x.cols(), y.cols());
+    out.noalias() = -2 * (x.transpose() * y);
+    out.colwise() += x.colwise().squaredNorm().transpose();
+    out.rowwise() += y.colwise().squaredNorm();
+    return out.array().max(0);
+  };
+  const auto count = static_cast<Eigen::Index>(rows.size());
+  if (rows.back() - rows.front() + 1 == count)
+    return between(a.middleRows(rows.front(), count), b.middleRows(rows.front(), count));
+  return between(MatrixXd(a(rows, Eigen::all)), MatrixXd(b(rows, Eigen::all)));
 }
 
-struct Matern {  // of squared distances, and its derivative by them
-  ArrayXXd value, slope;
-  explicit Matern(const ArrayXXd& s) {
-    const ArrayXXd r = kRoot5 * s.sqrt(), e = (-r).exp();
-    slope = -5.0 / 6 * (1 + r) * e;
-    value = (1 + r + r * r / 3) * e;
-  }
-};
+// Matern-5/2 of squared distances, and its derivative by them.
+ArrayXXd matern(const ArrayXXd& s) {
+  const ArrayXXd r = kRoot5 * s.sqrt();
+  return (1 + r + (5.0 / 3) * s) * (-r).exp();
+}
+ArrayXXd matern_slope(const ArrayXXd& s) {
+  const ArrayXXd r = kRoot5 * s.sqrt();
+  return (-5.0 / 6) * (1 + r) * (-r).exp();
+}
 
-// The two factors of a block and their slopes; those of absent parts are 1 and 0.
+ArrayXXd overlap(const ArrayXXd& s) { return (-s).exp(); }
+
+// The two factors of a block and the slope of the first; those of absent parts are 1 and 0.
 struct Factors {
   ArrayXXd number, number_slope, category;
 };
@@ -35,11 +44,19 @@ Factors factors(const std::vector<int>& numbers, const std::vector<int>& categor
     f.number = ArrayXXd::Ones(a.cols(), b.cols());
     f.number_slope = ArrayXXd::Zero(a.cols(), b.cols());
   } else {
-    Matern m(distances(numbers, a, b));
-    f.number = std::move(m.value), f.number_slope = std::move(m.slope);
+    const ArrayXXd s = distances(numbers, a, b);
+    f.number = matern(s), f.number_slope = matern_slope(s);
   }
-  f.category = categories.empty() ? ArrayXXd::Ones(a.cols(), b.cols()) : ArrayXXd((-distances(categories, a, b)).exp());
+  f.category = categories.empty() ? ArrayXXd::Ones(a.cols(), b.cols()) : overlap(distances(categories, a, b));
   return f;
+}
+
+// The product of what a block has.
+ArrayXXd together(const std::vector<int>& numbers, const std::vector<int>& categories, const MatrixXd& a,
+                  const MatrixXd& b) {
+  if (categories.empty()) return matern(distances(numbers, a, b));
+  if (numbers.empty()) return overlap(distances(categories, a, b));
+  return matern(distances(numbers, a, b)) * overlap(distances(categories, a, b));
 }
 
 }  // namespace
@@ -105,13 +122,18 @@ ArrayXXd Kernel::presence(const Block& block, const MatrixXd& a, const MatrixXd&
 
 MatrixXd Kernel::cross(const VectorXd& theta, const MatrixXd& a, const MatrixXd& b) const {
   const double product = std::exp(theta[dims_ + 1]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
-  const Factors f = factors(blocks_[0].numbers, blocks_[0].categories, a, b);
-  ArrayXXd out = product * f.number * f.category;
-  if (sum_ >= 0) out += sum * (f.number + f.category);
-  for (size_t g = 1; g < blocks_.size(); ++g) {
-    const Factors own = factors(blocks_[g].numbers, blocks_[g].categories, a, b);
-    out += std::exp(theta[branch_]) * presence(blocks_[g], a, b) * own.number * own.category;
+  const Block& whole = blocks_[0];
+  ArrayXXd out;
+  if (sum_ >= 0) {
+    const ArrayXXd number = matern(distances(whole.numbers, a, b)),
+                   category = overlap(distances(whole.categories, a, b));
+    out = product * number * category + sum * (number + category);
+  } else {
+    out = product * together(whole.numbers, whole.categories, a, b);
   }
+  for (size_t g = 1; g < blocks_.size(); ++g)
+    out += std::exp(theta[branch_]) * presence(blocks_[g], a, b) *
+           together(blocks_[g].numbers, blocks_[g].categories, a, b);
   return out;
 }
 
@@ -157,33 +179,43 @@ VectorXd Kernel::derivative(const VectorXd& theta, const MatrixXd& a, const Matr
   return out;
 }
 
+Kernel::Approach Kernel::approach(const VectorXd& theta, const MatrixXd& a, const VectorXd& x) const {
+  const double product = std::exp(theta[dims_ + 1]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
+  const MatrixXd column = x;
+  const Factors f = factors(blocks_[0].numbers, blocks_[0].categories, a, column);
+  Approach out;
+  ArrayXXd k = product * f.number * f.category;
+  if (sum_ >= 0) k += sum * (f.number + f.category);
+  out.by_distance.push_back((product * f.category + sum) * f.number_slope);
+  for (size_t g = 1; g < blocks_.size(); ++g) {
+    const Factors own = factors(blocks_[g].numbers, blocks_[g].categories, a, column);
+    const ArrayXXd here = std::exp(theta[branch_]) * presence(blocks_[g], a, column);
+    k += here * own.number * own.category;
+    out.by_distance.push_back(here * own.category * own.number_slope);
+  }
+  out.k = k.matrix().col(0);
+  return out;
+}
+
 // out.row(owner) += d/d(place) of sum_j v_j s_j with s_j the squared distance of x and column j by these rows. The rows
 // that say whether a parameter is active do not move.
 void Kernel::lean(const std::vector<int>& rows, const VectorXd& theta, const MatrixXd& a, const VectorXd& x,
                   const MatrixXd& v, MatrixXd& out) const {
+  const Eigen::RowVectorXd sums = v.colwise().sum();
+  const MatrixXd pulls = a.topRows(layout_.numbers()) * v;
   for (const int r : rows) {
     const int i = layout_.owner(r);
-    if (r != layout_.row(i)) continue;
-    const VectorXd difference = x[r] - a.row(r).transpose().array();
-    out.row(i) += 2 * std::exp(-theta[i]) * (difference.transpose() * v);
+    if (r == layout_.row(i)) out.row(i) += 2 * std::exp(-theta[i]) * (x[r] * sums - pulls.row(r));
   }
 }
 
-MatrixXd Kernel::slope(const VectorXd& theta, const MatrixXd& a, const VectorXd& x, const MatrixXd& weights) const {
+MatrixXd Kernel::slope(const VectorXd& theta, const MatrixXd& a, const VectorXd& x, const Approach& approach,
+                       const MatrixXd& weights) const {
   MatrixXd out = MatrixXd::Zero(dims_, weights.cols());
-  const double product = std::exp(theta[dims_ + 1]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
-  const auto times = [&](const ArrayXXd& by) -> MatrixXd { return weights.array().colwise() * by.col(0); };
-  const MatrixXd column = x;
-  if (has_numbers_) {
-    const Factors f = factors(blocks_[0].numbers, blocks_[0].categories, a, column);
-    lean(blocks_[0].numbers, theta, a, x, times((product * f.category + sum) * f.number_slope), out);
-  }
-  for (size_t g = 1; g < blocks_.size(); ++g) {
-    const Block& own = blocks_[g];
-    if (own.numbers.empty()) continue;
-    const Factors f = factors(own.numbers, own.categories, a, column);
-    lean(own.numbers, theta, a, x,
-         times(std::exp(theta[branch_]) * presence(own, a, column) * f.category * f.number_slope), out);
+  for (size_t g = 0; g < blocks_.size(); ++g) {
+    if (blocks_[g].numbers.empty()) continue;
+    const MatrixXd v = weights.array().colwise() * approach.by_distance[g].col(0);
+    lean(blocks_[g].numbers, theta, a, x, v, out);
   }
   return out;
 }

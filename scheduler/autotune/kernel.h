@@ -33,9 +33,15 @@ class Kernel {
   double variance(const VectorXd& theta, const Eigen::Ref<const VectorXd>& x) const;  // of one column with itself
   // sum_ij weights_ij dK_ij/dtheta for K = cross(theta, a, a), and symmetric weights. Of the noise: the trace.
   VectorXd derivative(const VectorXd& theta, const MatrixXd& a, const MatrixXd& weights) const;
-  // d(weights' k)/d(place of each parameter on its scale) for k = cross(theta, a, x); 0 for categories. One column a
-  // column of weights.
-  MatrixXd slope(const VectorXd& theta, const MatrixXd& a, const VectorXd& x, const MatrixXd& weights) const;
+  // Covariances of the columns of a with one point, and what their slopes are made of.
+  struct Approach {
+    VectorXd k;
+    std::vector<ArrayXXd> by_distance;  // dk / d(squared distance) of each block's numbers
+  };
+  Approach approach(const VectorXd& theta, const MatrixXd& a, const VectorXd& x) const;
+  // d(weights' k)/d(place of each parameter on its scale); 0 for categories. One column a column of weights.
+  MatrixXd slope(const VectorXd& theta, const MatrixXd& a, const VectorXd& x, const Approach& approach,
+                 const MatrixXd& weights) const;
 
  private:
   struct Block {  // rows of the features, and the kernel over them alone

@@ -11,12 +11,12 @@ using Eigen::VectorXd;
 constexpr size_t kMemory = 6;
 constexpr double kFirstStep = 0.1;
 
-struct Pair {
+struct Secant {
   VectorXd step, change;
 };
 
 // The two-loop recursion (Nocedal 1980), over the coordinates that are free to move.
-VectorXd direction(const VectorXd& gradient, const std::deque<Pair>& memory, const VectorXd& free) {
+VectorXd direction(const VectorXd& gradient, const std::deque<Secant>& memory, const VectorXd& free) {
   VectorXd q = gradient.cwiseProduct(free);
   if (memory.empty()) return q * (kFirstStep / std::max(q.norm(), 1e-12));
   std::vector<double> a;
@@ -26,7 +26,7 @@ VectorXd direction(const VectorXd& gradient, const std::deque<Pair>& memory, con
   }
   q *= memory.back().step.dot(memory.back().change) / memory.back().change.squaredNorm();
   for (size_t k = 0; k < memory.size(); ++k) {
-    const Pair& p = memory[k];
+    const Secant& p = memory[k];
     q += (a[memory.size() - 1 - k] - p.change.dot(q) / p.change.dot(p.step)) * p.step;
   }
   return q.cwiseProduct(free);
@@ -37,7 +37,7 @@ VectorXd direction(const VectorXd& gradient, const std::deque<Pair>& memory, con
 double maximize_in_box(const std::function<double(const VectorXd&, VectorXd*)>& f, VectorXd& x, int calls) {
   VectorXd gradient(x.size()), next_gradient(x.size());
   double value = f(x, &gradient);
-  std::deque<Pair> memory;
+  std::deque<Secant> memory;
   double shrink = 1;
   for (int call = 1; call < calls; ++call) {
     VectorXd free(x.size());
@@ -52,7 +52,7 @@ double maximize_in_box(const std::function<double(const VectorXd&, VectorXd*)>& 
       shrink *= 0.25;
       continue;
     }
-    Pair pair{next - x, gradient - next_gradient};  // of -f, which is to be convex
+    Secant pair{next - x, gradient - next_gradient};  // of -f, which is to be convex
     if (pair.step.dot(pair.change) > 1e-12 * pair.step.squaredNorm()) memory.push_back(std::move(pair));
     if (memory.size() > kMemory) memory.pop_front();
     x = next, value = found, gradient = next_gradient, shrink = 1;

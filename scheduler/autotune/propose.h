@@ -6,15 +6,6 @@
 
 namespace ds::autotune {
 
-struct ProposeOptions {
-  int spread = 128;       // points of a low-discrepancy sequence
-  int mutants = 128;      // of the best trials
-  int rollouts = 64;      // of the policy, a round
-  int policy_rounds = 2;  // 0: no policy
-  int refined = 3;        // of the best candidates
-  int rounds = 3;         // of steps along the numbers and exhaustive neighbours
-};
-
 // What makes a point worth a trial: more is better. `slope` is asked for where the numbers are refined.
 struct Acquisition {
   std::function<VectorXd(const std::vector<Point>&)> value;

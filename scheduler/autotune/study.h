@@ -1,10 +1,13 @@
 // A study is its log: an append-only list of events, and a pure function of it. suggestion = f(log, seed, trial).
 #pragma once
 #include <map>
+#include <memory>
+#include <optional>
 #include <variant>
 
 #include "absl/status/statusor.h"
-#include "scheduler/autotune/propose.h"
+#include "scheduler/autotune/options.h"
+#include "scheduler/autotune/space.h"
 
 namespace ds::autotune {
 
@@ -22,7 +25,7 @@ struct Reported {  // it is under way
   int64_t step;  // rising
   double value;
 };
-struct Told {  // it ended with one value an objective; `stopped`: early, by advice, at its last report
+struct Told {  // it ended with a value of each measured objective; `stopped`: early, by advice, at its last report
   int64_t trial;
   std::vector<double> values;
   bool stopped = false;
@@ -39,18 +42,26 @@ struct Trial {
   Point point;
   std::string source;
   State state = running;
-  std::vector<double> values;
+  std::vector<double> values;  // of all objectives
   Failure failure = Failure::infrastructure;
   std::vector<std::pair<int64_t, double>> curve;
 };
 
+// What needs no trial to be known, such as the number of a model's parameters.
+using Known = std::function<double(const Space&, const Point&)>;
+
+struct Objective {
+  bool maximize = true;
+  Known known = {};  // empty: trials measure it
+};
+
 struct StudyOptions {
   uint64_t seed = 0;
-  std::vector<bool> maximize = {true};  // one an objective; more than one is refused
-  int startup = 0;                      // trials before the surrogate is asked; 0: by the number of parameters
-  bool replicates = true;               // run good points again where noise hides which is best
-  bool stopping = true;                 // should_stop() may say so
-  int64_t least_steps = 1;              // reports before a trial may be stopped
+  std::vector<Objective> objectives = {Objective{}};  // one or two, and one that is measured
+  int startup = 0;          // trials before the surrogate is asked; 0: by the number of parameters
+  bool replicates = true;   // run good points again where noise hides which is best
+  bool stopping = true;     // should_stop() may say so
+  int64_t least_steps = 1;  // reports before a trial may be stopped
   SurrogateOptions surrogate = {};
   ProposeOptions propose = {};
 };
@@ -60,56 +71,74 @@ struct Suggestion {
   std::string source;
 };
 
+struct Play;  // arms.h
+
 struct Recommendation {
   int64_t trial;           // whose point has the best posterior mean
   double mean, low, high;  // of its value without noise; a 95 % interval
   int64_t best_observed;   // whose reported value is the best
 };
 
+// A trial of the front of two objectives: no other is better in both, by posterior mean where they are measured.
+struct Best {
+  int64_t trial;
+  std::vector<double> means;
+};
+
 class Study {
  public:
   static absl::StatusOr<Study> create(Space space, StudyOptions options);
+
+  Study(Study&&) noexcept;
+  Study& operator=(Study&&) noexcept;
+  ~Study();
 
   // Errors: a trial that is not there, is there twice, or has ended; values that are not finite, or too many.
   absl::Status apply(const Event& event);
 
   absl::StatusOr<Suggestion> suggest(int64_t trial) const;
-  // Whether a running trial is hopeless by its reports. Errors: no such trial.
+  // Whether a running trial is hopeless by its reports; of two objectives none is. Errors: no such trial.
   absl::StatusOr<bool> should_stop(int64_t trial) const;
   // An error before the first trial has ended with a value. Studies of one objective.
   absl::StatusOr<Recommendation> recommend() const;
+  // Of two objectives; the first one falls. Errors as above.
+  absl::StatusOr<std::vector<Best>> front() const;
+
+  // Posterior means of the first measured objective, in its own units. There must be a trial with a value.
+  std::vector<double> means_at(const std::vector<Point>& points) const;
 
   const Space& space() const { return *space_; }
-  const Surrogate& model() const { return objectives_[0]; }  // of what it maximises
   const StudyOptions& options() const { return options_; }
   const std::vector<Trial>& trials() const { return trials_; }
   const std::vector<Event>& log() const { return log_; }
   int64_t next_trial() const { return trials_.empty() ? 0 : trials_.back().id + 1; }
 
  private:
+  struct Learnt;
   Study(Space space, StudyOptions options);
   absl::StatusOr<Trial*> running(int64_t trial);
   absl::Status apply_asked(const Asked& event);
+  absl::Status apply_reported(const Reported& event);
   absl::Status apply_told(const Told& event);
   absl::Status apply_failed(const Failed& event);
   std::vector<Point> pending() const;
-  std::vector<Point> elites(size_t most) const;
+  std::vector<int64_t> ended() const;  // trials with values, in the order of their ends
   std::optional<Point> replicate(Random& random) const;
-  Suggestion start(int64_t trial, Random& random) const;
+  absl::StatusOr<Suggestion> start(int64_t trial, Random& random) const;
+  absl::StatusOr<Suggestion> search(Random& random) const;
+  std::vector<Play> plays() const;
+  std::pair<double, bool> region() const;
+  std::optional<Suggestion> step(Random& random) const;
   double chance_demanded() const;
   bool blocked(const Point& point) const;
-  int startup() const;
 
   std::shared_ptr<const Space> space_;
   StudyOptions options_;
   std::vector<Trial> trials_;
   std::map<int64_t, size_t> by_id_;
   std::vector<Event> log_;
-  std::vector<Surrogate> objectives_;
-  Surrogate feasible_;                    // of 1 where a trial ended with a value, 0 where it failed for good
-  std::map<Point, int> runs_, hopeless_;  // finished and failed trials, by point
-  std::vector<Point> due_;                // lost to infrastructure, oldest first
-  bool failures_ = false;
+  std::vector<Point> due_;  // lost to infrastructure, oldest first
+  std::unique_ptr<Learnt> learnt_;
 };
 
 }  // namespace ds::autotune

@@ -6,26 +6,10 @@
 namespace ds::autotune {
 namespace {
 
-constexpr double kLogRoot2Pi = 0.9189385332046727;
+constexpr double kCounts = 0.02;    // the weight from which on a chain is asked
 constexpr double kSharpness = 0.5;  // of the weights: the trials' densities are not independent evidence
 
-double log_normal_cdf(double z) {
-  return z > -25 ? std::log(0.5 * std::erfc(-z / std::sqrt(2.0))) : -0.5 * z * z - kLogRoot2Pi - std::log(-z);
-}
-
 }  // namespace
-
-double log_improvement(double z) {
-  const double log_density = -0.5 * z * z - kLogRoot2Pi;
-  if (z > -1) return std::log(std::exp(log_density) + z * 0.5 * std::erfc(-z / std::sqrt(2.0)));
-  if (z < -1e3) return log_density - 2 * std::log(-z);
-  if (z < -25) return log_density + std::log(1 / (z * z) - 3 / (z * z * z * z));  // the tail's own expansion
-  return log_density + std::log1p(z * std::exp(log_normal_cdf(z) - log_density));
-}
-
-double log_improvement_slope(double z) {
-  return z < -25 ? -z - 2 / z : std::exp(log_normal_cdf(z) - log_improvement(z));
-}
 
 Surrogate::Surrogate(std::shared_ptr<const Space> space, SurrogateOptions options, uint64_t seed)
     : space_(std::move(space)),
@@ -147,7 +131,7 @@ VectorXd Surrogate::log_ei(const MatrixXd& features) const {
   Eigen::ArrayXd sum = Eigen::ArrayXd::Zero(features.cols());
   Eigen::ArrayXd top = Eigen::ArrayXd::Constant(features.cols(), -1e300);
   for (const Chain& c : chains_) {
-    if (c.weight < 0.02) continue;
+    if (c.weight < kCounts) continue;
     const Prediction p = c.gp.predict(features);
     for (Eigen::Index j = 0; j < features.cols(); ++j) {
       const double sd = std::sqrt(p.variance[j]);
@@ -166,7 +150,7 @@ double Surrogate::log_ei(const VectorXd& features, VectorXd* slope) const {
   std::vector<VectorXd> slopes;
   VectorXd mean_slope, variance_slope;
   for (const Chain& c : chains_) {
-    if (c.weight < 0.02) continue;
+    if (c.weight < kCounts) continue;
     double mean, variance;
     c.gp.predict(features, &mean, &variance, &mean_slope, &variance_slope);
     const double sd = std::sqrt(variance), z = (mean - c.best) / sd, by_z = log_improvement_slope(z);
@@ -183,6 +167,15 @@ double Surrogate::log_ei(const VectorXd& features, VectorXd* slope) const {
   }
   *slope /= sum;
   return top + std::log(sum);
+}
+
+std::vector<Surrogate::View> Surrogate::views() const {
+  std::vector<View> out;
+  double total = 0;
+  for (const Chain& c : chains_)
+    if (c.weight >= kCounts) out.push_back({&c.gp, c.weight}), total += c.weight;
+  for (View& v : out) v.weight /= total;
+  return out;
 }
 
 // Between the trials by a straight line, beyond them by the mean rate.

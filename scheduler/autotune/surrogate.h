@@ -4,23 +4,10 @@
 #include <memory>
 
 #include "scheduler/autotune/gp.h"
+#include "scheduler/autotune/improvement.h"
 #include "scheduler/autotune/warp.h"
 
 namespace ds::autotune {
-
-// log of E[max(f - best, 0)] for a standard score z = (mean - best) / deviation, in units of the deviation; and its
-// derivative. Stable for any z (as LogEI of Ament et al. 2023).
-double log_improvement(double z);
-double log_improvement_slope(double z);
-
-struct SurrogateOptions {
-  int chains_per_warp = 2;
-  std::vector<Warp> warps = {Warp::standard, Warp::half_rank, Warp::power};
-  double noise_deviation = 3;  // of the prior, as Kernel has it
-  int leapfrogs = 5;
-  int chains_per_update = 2;  // beyond `few` trials; all of them before
-  int few = 24;
-};
 
 class Surrogate {
  public:
@@ -39,6 +26,13 @@ class Surrogate {
   // log of the expected improvement over the best posterior mean, averaged over the chains; one entry a point.
   VectorXd log_ei(const MatrixXd& features) const;
   double log_ei(const VectorXd& features, VectorXd* slope) const;  // slope: by parameter, of its place on its scale
+
+  // The chains that count, in their own units.
+  struct View {
+    const Gp* gp;
+    double weight;  // they sum to 1
+  };
+  std::vector<View> views() const;
 
   // In units of the objective itself, without noise, averaged over the chains: of the trials' own points, and of
   // others.

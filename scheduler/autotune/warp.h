@@ -1,12 +1,13 @@
-// Output transforms: none is best everywhere, so the surrogate averages over them.
+// The output transforms themselves.
 #pragma once
 #include <vector>
 
 #include <Eigen/Dense>
 
+#include "scheduler/autotune/options.h"
+
 namespace ds::autotune {
 
-enum class Warp { standard, half_rank, power };
 inline constexpr int kWarps = 3;
 
 // Values to model, with mean 0 and deviation 1, and the logarithm of the derivative by the original, of each value of

@@ -90,3 +90,18 @@ def test_an_objective_written_for_optuna_runs_as_it_is():
     assert ds.AutoTune(SPACE, minimize="loss", seed=2).optimize(objective, n_trials=25).params["layers"] == 3
     with pytest.raises(ValueError, match="width: no active parameter of trial 0"):
         ds.AutoTune(SPACE, minimize="loss").ask().suggest_int("width", 1, 2)
+
+
+def test_two_objectives_give_a_front():
+    study = ds.AutoTune({"units": {"int": [1, 32]}, "rate": {"float": [0.0, 1.0]}}, maximize="accuracy", minimize={"params": lambda p: 10 * p["units"]},
+                        seed=2)  # fmt: skip
+    front = study.optimize(lambda t: 1 - 1 / t.params["units"] - (t.params["rate"] - 0.3) ** 2, n_trials=30)
+    assert study.objectives == ["accuracy", "params"]
+    assert [point["means"][1] for point in front] == [10 * point["params"]["units"] for point in front]
+    assert front == sorted(front, key=lambda point: -point["means"][0]) and len(front) > 5
+    with pytest.raises(ValueError, match="a front, not one recommendation"):
+        study.best  # noqa: B018
+    with pytest.raises(ValueError, match="2 values for 1 measured"):
+        study.tell(study.ask(), [1.0, 2.0])
+    with pytest.raises(ValueError, match="nothing for trials to measure"):
+        ds.AutoTune({"a": {"int": [0, 3]}}, minimize={"params": lambda p: p["a"]})

@@ -10,10 +10,10 @@ namespace {
 
 constexpr double kPi = 3.141592653589793;
 
-std::function<VectorXd(const std::vector<Point>&)> each(const std::function<double(const Point&)>& f) {
+Values each(const std::function<double(const Point&)>& f) {
   return [f](const std::vector<Point>& points) {
-    VectorXd out(static_cast<Eigen::Index>(points.size()));
-    for (size_t k = 0; k < points.size(); ++k) out[static_cast<Eigen::Index>(k)] = f(points[k]);
+    std::vector<double> out;
+    for (const Point& p : points) out.push_back(f(p));
     return out;
   };
 }

@@ -5,6 +5,7 @@
 #include "scheduler/autotune/policy.h"
 #include "scheduler/autotune/sobol.h"
 #include "scheduler/autotune/stopping.h"
+#include "scheduler/autotune/surrogate.h"
 
 namespace ds::autotune {
 namespace {

@@ -48,7 +48,15 @@ Parameter parameter_of(nb::tuple t) {
           .when = nb::cast<std::vector<std::string>>(t[7])};
 }
 
-Study make_study(nb::list parameters, nb::object allows, uint64_t seed, std::vector<bool> maximize, nb::dict options) {
+// (maximize, function of a point that knows it or None)
+Objective objective_of(nb::tuple t) {
+  Objective out{.maximize = nb::cast<bool>(t[0])};
+  if (nb::object known = t[1]; !known.is_none())
+    out.known = [known](const Space&, const Point& point) { return nb::cast<double>(known(point)); };
+  return out;
+}
+
+Study make_study(nb::list parameters, nb::object allows, uint64_t seed, nb::list objectives, nb::dict options) {
   std::vector<Parameter> list;
   for (nb::handle p : parameters) list.push_back(parameter_of(nb::cast<nb::tuple>(p)));
   std::vector<Constraint> constraints;
@@ -57,14 +65,15 @@ Study make_study(nb::list parameters, nb::object allows, uint64_t seed, std::vec
         {"constraints", [allows](const Space&, const Point& point) { return nb::cast<bool>(allows(point)); }});
   StudyOptions out;
   out.seed = seed;
-  out.maximize = std::move(maximize);
+  out.objectives.clear();
+  for (nb::handle o : objectives) out.objectives.push_back(objective_of(nb::cast<nb::tuple>(o)));
   const auto set = [&](const char* name, auto& field) {
     if (options.contains(name)) field = nb::cast<std::remove_reference_t<decltype(field)>>(options[name]);
   };
   set("startup", out.startup), set("replicates", out.replicates), set("stopping", out.stopping);
   set("least_steps", out.least_steps), set("policy_rounds", out.propose.policy_rounds);
   set("spread", out.propose.spread), set("mutants", out.propose.mutants), set("rollouts", out.propose.rollouts);
-  set("leapfrogs", out.surrogate.leapfrogs), set("few", out.surrogate.few);
+  set("local", out.propose.local), set("leapfrogs", out.surrogate.leapfrogs), set("few", out.surrogate.few);
   set("chains_per_update", out.surrogate.chains_per_update), set("rounds", out.propose.rounds);
   set("refined", out.propose.refined), set("chains_per_warp", out.surrogate.chains_per_warp);
   if (options.contains("warps")) {
@@ -92,7 +101,7 @@ NB_MODULE(_autotune, m) {
   using namespace ds::autotune;
   nb::class_<Study>(m, "Study")
       .def_static("create", &make_study, nb::arg("space"), nb::arg("allows").none(), nb::arg("seed"),
-                  nb::arg("maximize"), nb::arg("options"))
+                  nb::arg("objectives"), nb::arg("options"))
       .def("suggest",
            [](const Study& s, int64_t trial) {
              Suggestion out = value_or_throw(s.suggest(trial));
@@ -120,6 +129,12 @@ NB_MODULE(_autotune, m) {
            [](const Study& s) {
              const Recommendation r = value_or_throw(s.recommend());
              return nb::make_tuple(r.trial, r.mean, r.low, r.high, r.best_observed);
+           })
+      .def("front",
+           [](const Study& s) {
+             nb::list out;
+             for (const Best& b : value_or_throw(s.front())) out.append(nb::make_tuple(b.trial, b.means));
+             return out;
            })
       .def("value", [](const Study& s, int i, double c) { return s.space().value(i, c); })
       .def("coordinate", [](const Study& s, int i, double v) { return value_or_throw(s.space().coordinate(i, v)); })
