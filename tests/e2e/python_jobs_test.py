@@ -123,6 +123,13 @@ class PythonJobs(unittest.TestCase):
         self.assertGreater(end["metrics"]["test_accuracy"], 0.8)
         self.assertIn("loss", job.history())
 
+    def test_a_traced_model_is_planned_on_its_own_profile(self) -> None:
+        job = ds.client.submit(ConvNet(), "fashion_mnist", {"data_parallel": "auto"}, epochs=1, batch_size=128, address=self.address)
+        end = job.wait(progress=False)
+        self.assertEqual(len(end["ranks"]), end["plan"]["data_parallel"])
+        self.assertEqual({end["plan"]["data_parallel"]} | {a["data_parallel"] for a in end["plan"]["alternatives"]}, {1, 2})
+        self.assertGreater(end["plan"]["measured_step_seconds"], 0)
+
     def test_arrays_are_sent_along(self) -> None:
         rng = np.random.default_rng(0)
         x = rng.standard_normal((512, 5)).astype(np.float32)

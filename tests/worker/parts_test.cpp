@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "worker/constants.h"
 #include "worker/cores.h"
 #include "worker/log_tail.h"
 #include "worker/memory.h"
@@ -36,6 +37,61 @@ class Folder {
   }
   std::string path;
 };
+
+// ---- constants
+
+// A program that counts its runs and "measures" what was prepared.
+struct Measured {
+  Folder folder;
+  MeasureOptions options;
+  Measured() {
+    v1::Constants constants;
+    constants.set_all_reduce_seconds(1e-5);
+    std::ofstream(folder.path + "/prepared", std::ios::binary) << constants.SerializeAsString();
+    write("echo run >>" + folder.path + "/runs; cp " + folder.path + "/prepared \"$4\"");
+    options = {.executor = folder.path + "/program",
+               .data = folder.path,
+               .cores = {0, 1},
+               .machine_cores = {0, 1},
+               .slots = 2};
+  }
+  void write(const std::string& body) {
+    const std::string path = folder.path + "/program";
+    std::ofstream(path) << "#!/bin/sh\n" << body << "\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  }
+  long runs() const {
+    std::ifstream file(folder.path + "/runs");
+    return std::count(std::istreambuf_iterator<char>(file), {}, '\n');
+  }
+};
+
+TEST(Constants, AreMeasuredOnceAndAnewForAnotherProgramOrOtherSlots) {
+  Measured m;
+  for (int start = 0; start < 3; ++start) {
+    const absl::StatusOr<v1::Constants> constants = ds::worker::constants(m.options);
+    ASSERT_TRUE(constants.ok()) << constants.status();
+    EXPECT_EQ(constants->all_reduce_seconds(), 1e-5);
+    EXPECT_EQ(m.runs(), 1);
+  }
+  m.options.slots = 1;
+  ASSERT_TRUE(constants(m.options).ok());
+  EXPECT_EQ(m.runs(), 2);
+  m.write("echo again >>" + m.folder.path + "/runs; cp " + m.folder.path + "/prepared \"$4\"");
+  ASSERT_TRUE(constants(m.options).ok());
+  EXPECT_EQ(m.runs(), 3);
+}
+
+TEST(Constants, DamagedOnesAreMeasuredAnewAndAFailureSaysTheProgramsWords) {
+  Measured m;
+  ASSERT_TRUE(constants(m.options).ok());
+  std::ofstream(m.folder.path + "/constants", std::ios::binary) << "damaged";
+  ASSERT_TRUE(constants(m.options).ok());
+  EXPECT_EQ(m.runs(), 2);
+  m.write("echo no such instruction >&2; exit 3");
+  const absl::Status status = constants(m.options).status();
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no such instruction"));
+}
 
 // ---- cores
 
