@@ -58,4 +58,6 @@ double Table::number(size_t row, const std::string& column) const {
   return absl::SimpleAtod(text(row, column), &value) ? value : 0;
 }
 
+Table table_of(const std::string& name) { return Table::parse(published(name), name).value(); }
+
 }  // namespace ds::client

@@ -27,5 +27,6 @@ class Table {
 
 // The text of client/planning/data/NAME.csv; "" if there is none.
 std::string_view published(std::string_view name);
+Table table_of(const std::string& name);  // there must be one
 
 }  // namespace ds::client

@@ -13,8 +13,6 @@ using plan::Recompute;
 using plan::Schedule;
 using plan::Transformer;
 
-Table table_of(const std::string& name) { return Table::parse(published(name), name).value(); }
-
 Layout layout_of(int64_t tensor, int64_t pipeline, int64_t data, int64_t interleave) {
   Layout l;
   l.tensor = static_cast<int>(tensor), l.pipeline = static_cast<int>(pipeline), l.data = static_cast<int>(data);

@@ -13,8 +13,6 @@ using plan::Layout;
 using plan::Recompute;
 using plan::Transformer;
 
-Table table_of(const std::string& name) { return Table::parse(published(name), name).value(); }
-
 Transformer llama_of(int64_t layers, int64_t hidden, int64_t heads, int64_t kv_heads, int64_t ffn, int64_t vocab,
                      int64_t sequence, int64_t batch, bool tied) {
   Transformer m = gpt_of(layers, hidden, heads, vocab, sequence, batch);

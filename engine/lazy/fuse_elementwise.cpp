@@ -8,9 +8,9 @@ namespace {
 constexpr size_t kMaxNodes = 48;  // of a program: its blocks must stay in L1
 constexpr size_t kMaxInputs = 24;
 
-class Fuser {
+class ChainFuser {
  public:
-  Fuser(const Trace& trace, Plan& plan)
+  ChainFuser(const Trace& trace, Plan& plan)
       : trace_(trace), plan_(plan), users_(users_of(trace)), step_(step_of(trace, plan)) {}
 
   void run() {
@@ -115,6 +115,6 @@ class Fuser {
 
 }  // namespace
 
-void fuse_elementwise(const Trace& trace, Plan& plan) { Fuser(trace, plan).run(); }
+void fuse_elementwise(const Trace& trace, Plan& plan) { ChainFuser(trace, plan).run(); }
 
 }  // namespace ds::passes

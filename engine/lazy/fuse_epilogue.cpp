@@ -5,9 +5,9 @@
 namespace ds::passes {
 namespace {
 
-class Fuser {
+class EpilogueFuser {
  public:
-  Fuser(const Trace& trace, Plan& plan)
+  EpilogueFuser(const Trace& trace, Plan& plan)
       : trace_(trace), plan_(plan), users_(users_of(trace)), step_(step_of(trace, plan)) {}
 
   void run() {
@@ -81,6 +81,6 @@ class Fuser {
 
 }  // namespace
 
-void fuse_epilogue(const Trace& trace, Plan& plan) { Fuser(trace, plan).run(); }
+void fuse_epilogue(const Trace& trace, Plan& plan) { EpilogueFuser(trace, plan).run(); }
 
 }  // namespace ds::passes

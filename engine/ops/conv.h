@@ -4,6 +4,15 @@
 
 namespace ds {
 
+using Ints = std::vector<int64_t>;  // one a spatial dimension
+
+// What is left out is `value` in each.
+inline Ints or_all(const char* op, const Ints& v, size_t n, int64_t value) {
+  if (v.empty()) return Ints(n, value);
+  if (v.size() != n) fail(op, v.size(), " entries were given for ", n, " spatial dimensions");
+  return v;
+}
+
 class Conv2dOp final : public Primitive<OpKind::Conv2dOp> {
  public:
   explicit Conv2dOp(Conv2dOptions o) : o_(o) {}

@@ -5,14 +5,6 @@
 namespace ds {
 namespace {
 
-using Ints = std::vector<int64_t>;
-
-Ints or_all(const char* op, const Ints& v, size_t n, int64_t value) {
-  if (v.empty()) return Ints(n, value);
-  if (v.size() != n) fail(op, v.size(), " entries were given for ", n, " spatial dimensions");
-  return v;
-}
-
 struct Options {
   Ints stride, padding, dilation;
   int64_t groups;

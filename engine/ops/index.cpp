@@ -2,19 +2,10 @@
 
 #include <stdexcept>
 
+#include "engine/ops/around.h"
+
 namespace ds {
 namespace {
-
-struct Around {
-  int64_t outer = 1, inner = 1;
-};
-
-Around around(const Shape& s, int dim) {
-  Around a;
-  for (int i = 0; i < s.rank(); ++i)
-    if (i != dim) (i < dim ? a.outer : a.inner) *= s[i];
-  return a;
-}
 
 void check_index(const char* op, const Type& t) {
   if (t.dtype != DType::i64) fail(op, "the index must be int64, got ", t);

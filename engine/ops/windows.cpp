@@ -9,14 +9,6 @@
 namespace ds {
 namespace {
 
-using Ints = std::vector<int64_t>;
-
-Ints or_all(const char* op, const Ints& v, size_t n, int64_t value) {
-  if (v.empty()) return Ints(n, value);
-  if (v.size() != n) fail(op, v.size(), " entries were given for ", n, " spatial dimensions");
-  return v;
-}
-
 Ints dims_of(const Tensor& x) { return {x.shape().begin(), x.shape().end()}; }
 Tensor indices(const Ints& v, Device d) {
   return Tensor::from<int64_t>(std::span<const int64_t>(v), {static_cast<int64_t>(v.size())}, d);

@@ -6,9 +6,9 @@ namespace ds::pipeline {
 namespace {
 
 // Writes a stage's list; counts which micro-batch each kind of piece is at.
-class Writer {
+class DualWriter {
  public:
-  explicit Writer(List& list) : list_(list) {}
+  explicit DualWriter(List& list) : list_(list) {}
   void forward(int chunk) { list_.push_back({Kind::forward, forwards_[chunk]++, chunk}); }
   void backward(int chunk) { list_.push_back({Kind::backward, backwards_[chunk]++, chunk}); }
   void input_gradient(int chunk) {
@@ -28,7 +28,7 @@ class Writer {
   int forwards_[2] = {0, 0}, backwards_[2] = {0, 0};
 };
 
-void write(int p, int m, int s, Writer& out) {
+void write(int p, int m, int s, DualWriter& out) {
   int below = p - s - 1;  // stages nearer to the turn of the vee
   for (int i = 0; i < 2 * below; ++i) out.forward(0);
   for (int i = 0; i <= s; ++i) out.forward(0), out.forward(1);
@@ -60,7 +60,7 @@ absl::StatusOr<Schedule> dualpipe_v(const Request& request) {
   }
   Schedule schedule = blank(request, Placement::vee);
   for (int s = 0; s < p; ++s) {
-    Writer out(schedule.lists[s]);
+    DualWriter out(schedule.lists[s]);
     write(p, m, s, out);
   }
   schedule.activation_limit.assign(p, p + 0.5);

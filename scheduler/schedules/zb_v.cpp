@@ -5,9 +5,9 @@ namespace ds::pipeline {
 namespace {
 
 // Counts off the pieces of one stage.
-class Writer {
+class VeeWriter {
  public:
-  Writer(List& list, int micro_batches) : list_(list), micro_batches_(micro_batches) {}
+  VeeWriter(List& list, int micro_batches) : list_(list), micro_batches_(micro_batches) {}
   int forwards(int chunk) const { return forwards_[chunk]; }
   int backwards(int chunk) const { return backwards_[chunk]; }
   void forward(int chunk) { write(Kind::forward, forwards_[chunk], chunk); }
@@ -29,7 +29,7 @@ Schedule rhythm(const Request& request) {
   Schedule order = blank(request, Placement::vee);
   int m = request.micro_batches;
   for (int s = 0; s < request.stages; ++s) {
-    Writer out(order.lists[s], m);
+    VeeWriter out(order.lists[s], m);
     int below = request.stages - 1 - s;  // stages nearer to the turn
     for (int k = 0; k < 2 * below + 1; ++k) out.forward(0);
     out.forward(1);
