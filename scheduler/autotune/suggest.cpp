@@ -189,11 +189,19 @@ absl::StatusOr<Recommendation> Study::recommend() const {
   const Surrogate& s = learnt_->first();
   if (s.size() == 0) return absl::FailedPreconditionError(kNoValue);
   const Prediction all = s.predict(s.kernel().layout().encode(*space_, s.points()));
-  Eigen::Index best, seen;
-  s.observed().maxCoeff(&seen);
-  (all.mean - kDoubt * all.variance.cwiseSqrt()).maxCoeff(&best);
-  if (s.noise_share() < kNoisy) best = seen;  // nothing to see through
   const std::vector<int64_t> ids = ended();
+  const auto top = [&](const VectorXd& values) {  // what was stopped early only where nothing has run to its end
+    Eigen::Index out = 0;
+    const auto rank = [&](Eigen::Index i) {
+      return std::pair(trials_[by_id_.at(ids[static_cast<size_t>(i)])].state == Trial::finished, values[i]);
+    };
+    for (Eigen::Index i = 1; i < values.size(); ++i)
+      if (rank(i) > rank(out)) out = i;
+    return out;
+  };
+  const Eigen::Index seen = top(s.observed());
+  Eigen::Index best = top(all.mean - kDoubt * all.variance.cwiseSqrt());
+  if (s.noise_share() < kNoisy) best = seen;  // nothing to see through
   const double sign = learnt_->goals[0].sign, off = 1.96 * std::sqrt(all.variance[best]);
   return Recommendation{.trial = ids[static_cast<size_t>(best)],
                         .mean = sign * all.mean[best],

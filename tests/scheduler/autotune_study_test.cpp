@@ -187,5 +187,17 @@ TEST(AutotuneStudy, StopsTheHopelessAndNeverTheBest) {
   EXPECT_EQ(study.recommend()->best_observed, 37);
 }
 
+TEST(AutotuneStudy, RecommendsWhatHasRunToItsEnd) {
+  Study study = *Study::create(*Space::create({{.name = "x"}}), {.seed = 5});
+  for (int64_t id = 0; id < 12; ++id) {
+    const bool stopped = id % 2 == 1;  // every other one, and these promise the most
+    ASSERT_TRUE(study.apply(Asked{id, {id / 12.0}, "start"}).ok());
+    ASSERT_TRUE(study.apply(Told{id, {id / 12.0 + stopped}, stopped}).ok());
+    const Recommendation best = *study.recommend();
+    EXPECT_EQ(best.trial % 2, 0) << id;
+    EXPECT_EQ(best.best_observed, id - id % 2);
+  }
+}
+
 }  // namespace
 }  // namespace ds::autotune
