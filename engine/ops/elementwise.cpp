@@ -81,9 +81,10 @@ Tensor sign_gradient(const Tensor& x, const Tensor& y, const Tensor& g) {
   return where(zero, like(g, 0), (g - y * real(g * conj(y))) / size);
 }
 
-// g times the conjugate of y log(a), where a has a logarithm.
+// g times the conjugate of y log(a): NaN where a is negative, as in PyTorch, and 0 where 0 has a finite power.
 Tensor pow_gradient_of_power(const Tensor& a, const Tensor& y, const Tensor& g) {
-  Tensor good = is_complex(a.dtype()) ? not_equal(a, like(a, 0)) : greater(a, like(a, 0));
+  Tensor good = not_equal(a, like(a, 0));
+  if (!is_complex(a.dtype())) good = where(good, good, greater(y, like(y, 1)));
   return g * where(good, conj(y) * conj(log(where(good, a, like(a, 1)))), like(a, 0));
 }
 

@@ -78,6 +78,18 @@ TEST(Elementwise, TheSlopeOfAPowerAtZero) {
   EXPECT_EQ(grad(y, {&x, 1})[0].to_vector<double>(), (Doubles{0, 1, 0, 12}));
 }
 
+TEST(Elementwise, TheSlopeOfAPowerByItsExponent) {
+  Tensor x = Tensor::from<double>({0, 1, -1, 2}, {4}).set_requires_grad(true);
+  const auto slopes = [&](double base) {
+    return grad(sum(pow(full({4}, base, DType::f64), x)), {&x, 1})[0].to_vector<double>();
+  };
+  const Doubles of_zero = slopes(0), of_two = slopes(2);
+  EXPECT_EQ(Doubles(of_zero.begin(), of_zero.begin() + 2), (Doubles{0, 0}));
+  EXPECT_EQ(of_zero[2], -INFINITY);  // 0 to a negative power is infinite, and grows the more negative it is
+  EXPECT_NEAR(of_two[3], 4 * std::log(2.0), 1e-12);
+  for (const double s : slopes(-3)) EXPECT_TRUE(std::isnan(s));
+}
+
 TEST(Elementwise, CastsAsC) {
   Tensor x = Tensor::from<float>({-1.9f, 0.0f, 2.5f}, {3});
   EXPECT_EQ(cast(x, DType::i64).to_vector<int64_t>(), (std::vector<int64_t>{-1, 0, 2}));
