@@ -17,21 +17,9 @@ namespace {
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
-constexpr int64_t kTrials = 40, kParallel = 2;  // where the spec does not say
-
 grpc::Status no_study(const char* rpc, const std::string& id) {
   return to_grpc(absl::NotFoundError(absl::StrCat("[", rpc, "] no study \"", id, "\"")),
                  {detail("id", id, "the id of a study: see List")});
-}
-
-void fill_defaults(v1::StudySpec& spec) {
-  spec::fill_defaults(*spec.mutable_job());
-  v1::TuneBudgetSpec& budget = *spec.mutable_budget();
-  if (!budget.has_trials()) budget.set_trials(kTrials);
-  if (!budget.has_parallel()) budget.set_parallel(kParallel);
-  if (!budget.has_max_epochs()) budget.set_max_epochs(spec.job().train().epochs());
-  if (!spec.has_early_stopping()) spec.set_early_stopping(true);
-  if (!spec.has_retrain()) spec.set_retrain(true);
 }
 
 absl::Status check(const v1::StudySpec& spec) {
@@ -88,7 +76,7 @@ class TuneService final : public v1::TuneService::CallbackService {
     v1::Event event;
     v1::StudySpec* spec = event.mutable_study_submitted()->mutable_spec();
     *spec = request->spec();
-    fill_defaults(*spec);
+    spec::fill_defaults(*spec);
     if (absl::Status status = check(*spec); !status.ok()) {
       reactor->Finish(to_grpc(status, spec_details(status)));
       return reactor;

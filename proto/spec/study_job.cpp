@@ -1,4 +1,6 @@
 // A study's template and the jobs that are made of it.
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -61,10 +63,18 @@ std::string value_text(const v1::JobSpec& job, absl::string_view key) {
   return absl::StrCat("[", absl::StrJoin(parts, ", "), "]");
 }
 
-void fill_template(v1::StudySpec* study) {
-  fill_defaults(*study->mutable_job(), [&](const Field& field) {
-    return !searched(*study, field.only) && !searched(*study, field.fallback_only);
-  });
+void fill_defaults(v1::StudySpec& study) {
+  v1::TuneBudgetSpec& budget = *study.mutable_budget();
+  v1::JobSpec& job = *study.mutable_job();
+  if (budget.has_max_epochs()) job.mutable_train()->set_epochs(budget.max_epochs());
+  fill_defaults(
+      job, [&](const Field& field) { return !searched(study, field.only) && !searched(study, field.fallback_only); });
+  if (study.name().empty()) study.set_name(job.name());
+  if (!budget.has_trials()) budget.set_trials(40);
+  if (!budget.has_parallel()) budget.set_parallel(2);
+  if (!budget.has_max_epochs()) budget.set_max_epochs(std::max<int64_t>(1, job.train().epochs()));
+  if (!study.has_early_stopping()) study.set_early_stopping(true);
+  if (!study.has_retrain()) study.set_retrain(true);
 }
 
 v1::JobSpec job_with(const v1::StudySpec& study, const Values& values) {

@@ -50,7 +50,7 @@ class StudyReader {
     for (const auto& [index, node] : when_) when(study_->mutable_search(index), node);
     if (!name.empty()) study_->mutable_job()->set_name(std::string(name));
     epochs(root);
-    fill();
+    fill_defaults(*study_);
     return reader_.with_rules(check_study(*study_));
   }
 
@@ -223,19 +223,6 @@ class StudyReader {
     reader_.problem(
         "train.epochs", root["train"]["epochs"],
         absl::StrCat(train.epochs(), " stands beside budget.max_epochs ", budget.max_epochs(), "; keep one"));
-  }
-
-  void fill() {
-    v1::TuneBudgetSpec* budget = study_->mutable_budget();
-    v1::TrainSpec* train = study_->mutable_job()->mutable_train();
-    if (budget->has_max_epochs()) train->set_epochs(budget->max_epochs());
-    fill_template(study_);
-    study_->set_name(study_->job().name());
-    if (!budget->has_trials()) budget->set_trials(40);
-    if (!budget->has_parallel()) budget->set_parallel(2);
-    if (!budget->has_max_epochs()) budget->set_max_epochs(std::max<int64_t>(1, study_->job().train().epochs()));
-    if (!study_->has_early_stopping()) study_->set_early_stopping(true);
-    if (!study_->has_retrain()) study_->set_retrain(true);
   }
 
   v1::StudySpec* const study_;

@@ -29,8 +29,6 @@ std::string set_value(v1::JobSpec* job, absl::string_view key, absl::string_view
 // The value as it would stand in a file: adamw, 0.1, [256, 128].
 std::string value_text(const v1::JobSpec& job, absl::string_view key);
 
-// Defaults of a template, but for those that hang on a key of the search: every trial has its own.
-void fill_template(v1::StudySpec* study);
 // The template with these values, with defaults, not checked. Of the template's own keys, those are left out that are
 // for another value of a searched one: beta1, where the trial's optimizer is sgd.
 v1::JobSpec job_with(const v1::StudySpec& study, const Values& values);

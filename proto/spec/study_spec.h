@@ -16,6 +16,10 @@ namespace ds::spec {
 // As parse_job(): defaults filled, validated, every problem of the file in one InvalidArgument.
 absl::StatusOr<v1::StudySpec> parse_study(std::string_view yaml_or_json, std::string_view name = {});
 
+// Gives every field that is not set its default, but for those of the job that hang on a key of the search: every trial
+// has its own.
+void fill_defaults(v1::StudySpec& study);
+
 // Checks a study with its defaults filled, as the coordinator takes it.
 absl::Status validate(const v1::StudySpec& study);
 

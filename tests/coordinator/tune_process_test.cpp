@@ -209,6 +209,15 @@ TEST(Tune, StudiesAreListedPausedResumedAndCancelled) {
   EXPECT_EQ(page.studies(0).id(), ids[0]);
   EXPECT_EQ(page.next_page_token(), "");
 
+  v1::StudySpec bare = study("");  // of a client that leaves the defaults to the coordinator
+  bare.clear_budget();
+  bare.clear_early_stopping();
+  bare.mutable_job()->mutable_train()->mutable_optimizer()->clear_weight_decay();
+  const v1::Study filled = client.get(client.submit(bare));
+  EXPECT_EQ(filled.spec().budget().trials(), 40);
+  EXPECT_EQ(filled.spec().budget().max_epochs(), 2);
+  EXPECT_TRUE(filled.spec().early_stopping());
+
   v1::ChangeJobRequest change;
   change.set_id(ids[0]);
   v1::Study study;

@@ -22,6 +22,7 @@ class Cluster:
         self.environment = {**os.environ, "DS_STATE_DIR": str(folder / "state")}
         self.environment.pop("DS_COORDINATOR", None)
         self.started: list[subprocess.Popen[bytes]] = []  # again, after a kill: the record does not know them
+        self.restarted = folder / "restarted.log"  # what those said
         self.run("cluster", "up", "--workers", str(workers), "--data", str(folder / "data"))
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -84,7 +85,8 @@ class Process:
         for flag, value in replace.items():
             self.command[self.command.index(flag) + 1] = value
         quiet = subprocess.DEVNULL
-        started = subprocess.Popen(self.command, env=cluster.environment, stdin=quiet, stdout=quiet, stderr=quiet)
+        with cluster.restarted.open("ab") as log:
+            started = subprocess.Popen(self.command, env=cluster.environment, stdin=quiet, stdout=quiet, stderr=log)
         cluster.started.append(started)
         self.pid = started.pid
 
