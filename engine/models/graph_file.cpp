@@ -82,7 +82,7 @@ void check_graph(const GraphFile& f, const Graph& g, bool train) {
     for (const Place& p : g.outputs) at(p, "an output");
     for (auto& [name, p] : g.updates) {
       auto it = tensors.find(name);
-      auto kept = [&](const GraphTensor& t) { return t.name == name && t.kept && !t.trained; };
+      auto kept = [&name = name](const GraphTensor& t) { return t.name == name && t.kept && !t.trained; };
       if (std::none_of(f.tensors.begin(), f.tensors.end(), kept))
         fail(kOp, "there is no buffer \"", name, "\" to update");
       if (!(at(p, "an update").type() == it->second.type()))
