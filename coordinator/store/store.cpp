@@ -11,6 +11,8 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "coordinator/core/apply.h"
 
 namespace ds::coordinator {
@@ -80,6 +82,9 @@ int64_t pragma(sqlite3* db, const char* sql) {
   return statement.step() == SQLITE_ROW ? statement.integer(0) : -1;
 }
 
+// A supervisor starts the next one at once, while the kernel still takes a large one that was killed apart.
+constexpr absl::Duration kDying = absl::Seconds(5);
+
 }  // namespace
 
 std::string serialise(const google::protobuf::MessageLite& message) {
@@ -99,8 +104,11 @@ absl::StatusOr<std::unique_ptr<Store>> Store::open(const std::string& folder) {
   const std::string lock = folder + "/lock";
   store->lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (store->lock_ < 0) return absl::InternalError(absl::StrCat("[store] ", lock, ": ", std::strerror(errno)));
-  if (flock(store->lock_, LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat("[store] ", folder, " is in use by another ds-coordinator"));
+  const absl::Time patience = absl::Now() + kDying;
+  while (flock(store->lock_, LOCK_EX | LOCK_NB) != 0) {
+    if (absl::Now() > patience)
+      return absl::FailedPreconditionError(absl::StrCat("[store] ", folder, " is in use by another ds-coordinator"));
+    absl::SleepFor(absl::Milliseconds(20));
   }
   if (absl::Status status = store->prepare(folder + "/coordinator.db"); !status.ok()) return status;
   return store;

@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
+#include "absl/time/clock.h"
 #include "coordinator/store/logs.h"
 #include "coordinator/store/store.h"
 #include "tests/coordinator/drive.h"
@@ -90,6 +92,17 @@ TEST_F(StoreTest, KeepsASecondCoordinatorOut) {
   auto second = Store::open(folder_);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("in use by another ds-coordinator"));
+}
+
+TEST_F(StoreTest, WaitsForOneThatIsStillBeingTakenApart) {
+  auto dying = open();
+  std::thread kernel([&dying] {
+    absl::SleepFor(absl::Milliseconds(300));
+    dying.reset();
+  });
+  auto next = Store::open(folder_);
+  kernel.join();
+  EXPECT_TRUE(next.ok()) << next.status();
 }
 
 // As after kill -9: the files are copied while the store is open, and the copy's log gets a torn tail.
