@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <map>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/rpc/errors.h"
 #include "coordinator/rpc/needs.h"
+#include "coordinator/rpc/paging.h"
 #include "coordinator/rpc/streams.h"
 #include "proto/spec/job_spec.h"
 
@@ -178,23 +178,9 @@ class JobService final : public v1::JobService::CallbackService {
   ServerUnaryReactor* List(CallbackServerContext* context, const v1::ListJobsRequest* request,
                            v1::ListJobsResponse* response) override {
     ServerUnaryReactor* reactor = context->DefaultReactor();
-    int64_t before = INT64_MAX;
-    if (!request->page_token().empty() && (!absl::SimpleAtoi(request->page_token(), &before) || before < 1)) {
-      reactor->Finish(to_grpc(absl::InvalidArgumentError(
-                                  absl::StrCat("[List] page_token \"", request->page_token(), "\" is not one of ours")),
-                              {detail("page_token", request->page_token(), "next_page_token of the page before")}));
-      return reactor;
-    }
-    const int size = request->page_size() > 0 ? std::min(request->page_size(), 1000) : 100;
-    daemon_.mind().ask([=](const State& state) {
-      auto at = state.by_order.lower_bound(before);
-      while (at != state.by_order.begin() && response->jobs_size() < size) {
-        --at;
-        *response->add_jobs() = view(state.jobs.at(at->second));
-      }
-      if (at != state.by_order.begin()) response->set_next_page_token(absl::StrCat(at->first));
-      reactor->Finish(grpc::Status::OK);
-    });
+    list_page(
+        daemon_, reactor, request, response, &State::by_order,
+        [response](const State& state, const std::string& id) { *response->add_jobs() = view(state.jobs.at(id)); });
     return reactor;
   }
 

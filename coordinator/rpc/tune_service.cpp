@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/rpc/errors.h"
 #include "coordinator/rpc/needs.h"
+#include "coordinator/rpc/paging.h"
 #include "coordinator/rpc/streams.h"
 #include "coordinator/tune_space.h"
 #include "proto/spec/job_spec.h"
@@ -108,23 +108,10 @@ class TuneService final : public v1::TuneService::CallbackService {
   ServerUnaryReactor* List(CallbackServerContext* context, const v1::ListStudiesRequest* request,
                            v1::ListStudiesResponse* response) override {
     ServerUnaryReactor* reactor = context->DefaultReactor();
-    int64_t before = INT64_MAX;
-    if (!request->page_token().empty() && (!absl::SimpleAtoi(request->page_token(), &before) || before < 1)) {
-      reactor->Finish(to_grpc(absl::InvalidArgumentError(
-                                  absl::StrCat("[List] page_token \"", request->page_token(), "\" is not one of ours")),
-                              {detail("page_token", request->page_token(), "next_page_token of the page before")}));
-      return reactor;
-    }
-    const int size = request->page_size() > 0 ? std::min(request->page_size(), 1000) : 100;
-    daemon_.mind().ask([=](const State& state) {
-      auto at = state.studies_by_order.lower_bound(before);
-      while (at != state.studies_by_order.begin() && response->studies_size() < size) {
-        --at;
-        *response->add_studies() = view(state.studies.at(at->second));
-      }
-      if (at != state.studies_by_order.begin()) response->set_next_page_token(absl::StrCat(at->first));
-      reactor->Finish(grpc::Status::OK);
-    });
+    list_page(daemon_, reactor, request, response, &State::studies_by_order,
+              [response](const State& state, const std::string& id) {
+                *response->add_studies() = view(state.studies.at(id));
+              });
     return reactor;
   }
 
