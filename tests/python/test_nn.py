@@ -278,6 +278,7 @@ def test_clipping_and_vectors():
 
 @pytest.mark.parametrize("name", ["weight_norm", "spectral_norm"])
 def test_reparametrised_weights(name):
+    torch.manual_seed(1)  # how fast a power iteration converges hangs on the weights
     ours, theirs = nn.Conv2d(3, 4, 3), tnn.Conv2d(3, 4, 3)
     ours, theirs = getattr(nn.utils, name)(ours), getattr(tnn.utils, name)(theirs)
     if name == "weight_norm":
@@ -287,10 +288,10 @@ def test_reparametrised_weights(name):
         ours.load_state_dict({k: ds.tensor(array(v)) for k, v in theirs.state_dict().items()})
         check(ours.eval(), theirs.eval(), r(2, 3, 5, 5))
         ours.train(), theirs.train()
-        for _ in range(10):  # each is a step towards a largest singular value of 1
+        for _ in range(31):  # each is a step towards a largest singular value of 1
             ours(ds.tensor(r(2, 3, 5, 5))), theirs(torch.tensor(r(2, 3, 5, 5)))
         np.testing.assert_allclose(array(ours.weight), array(theirs.weight), rtol=1e-4, atol=1e-6)
-        assert np.linalg.svd(array(ours.weight).reshape(4, -1), compute_uv=False)[0] > 0.99
+        assert abs(np.linalg.svd(array(ours.weight).reshape(4, -1), compute_uv=False)[0] - 1) < 1e-3
     getattr(nn.utils, "remove_" + name)(ours)
     assert "weight" in ours.state_dict() and len(ours.state_dict()) == 2
 
