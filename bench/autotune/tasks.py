@@ -133,7 +133,7 @@ def names(suite):
               "hpobench": ["phoneme", "australian", "kc1", "segment"]}  # fmt: skip
     if suite in tables:
         return [(suite, d) for d in tables[suite]]
-    return [(suite, f, 1, 5) for f in range(1, 25)]
+    return [(suite, f, instance, 5) for f in range(1, 25) for instance in (1, 2)]
 
 
 def make(name, seed):
