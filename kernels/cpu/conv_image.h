@@ -6,6 +6,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/support.h"
@@ -24,7 +25,13 @@ struct ConvShape {
   int64_t stride_h, stride_w, dilation_h, dilation_w;
   int64_t out_h, out_w;
 
-  int64_t phases() const { return stride_h * stride_w; }
+  // Of the stride's phases only those that a tap falls into: a 1x1 filter has one, whatever its stride.
+  static int64_t phases(int64_t taps, int64_t stride, int64_t dilation) {
+    return std::min(taps, stride / std::gcd(stride, dilation));
+  }
+  int64_t phases_h() const { return phases(kh, stride_h, dilation_h); }
+  int64_t phases_w() const { return phases(kw, stride_w, dilation_w); }
+  int64_t phases() const { return phases_h() * phases_w(); }
   // The zeros behind a row and those before the next are the same ones where the walk has no phases.
   int64_t pitch() const {
     int64_t natural = out_w + (kw - 1) * dilation_w / stride_w;
@@ -36,9 +43,8 @@ struct ConvShape {
   int64_t image(int64_t band) const { return channels * phases() * plane(band); }
   int64_t taps() const { return kh * kw; }
   int64_t tap_offset(int64_t band, int64_t c, int64_t r, int64_t s) const {
-    int64_t y = r * dilation_h, x = s * dilation_w;
-    int64_t phase = y % stride_h * stride_w + x % stride_w;
-    return (c * phases() + phase) * plane(band) + y / stride_h * pitch() + x / stride_w;
+    int64_t phase = r % phases_h() * phases_w() + s % phases_w();  // taps fall into them in turn
+    return (c * phases() + phase) * plane(band) + r * dilation_h / stride_h * pitch() + s * dilation_w / stride_w;
   }
 };
 
@@ -93,7 +99,8 @@ void fill_row(T* out, const T* row, int64_t n, int64_t stride, int64_t shift, in
 template <class T>
 void fill_image(const ConvShape& s, T* out, const T* source, int64_t y0, int64_t band, bool fresh) {
   int64_t rows = s.rows(band), pitch = s.pitch(), elements = s.image(band) + kImageSlack;
-  bool plain = s.phases() == 1 && s.insert_h == 1 && s.insert_w == 1 && s.pad_w >= 0 && s.pad_w + s.src_w <= pitch;
+  bool plain = s.stride_h == 1 && s.stride_w == 1 && s.insert_h == 1 && s.insert_w == 1 && s.pad_w >= 0 &&
+               s.pad_w + s.src_w <= pitch;
   if (plain) {
     if (fresh) std::fill_n(out, elements, T(0));
     int64_t first = std::max<int64_t>(0, s.pad_h - y0), last = std::min(rows, s.src_h + s.pad_h - y0);
@@ -106,13 +113,15 @@ void fill_image(const ConvShape& s, T* out, const T* source, int64_t y0, int64_t
   }
   for (int64_t c = 0; c < s.channels; ++c) {
     for (int64_t phase = 0; phase < s.phases(); ++phase) {
+      int64_t down = phase / s.phases_w() * s.dilation_h % s.stride_h;
+      int64_t right = phase % s.phases_w() * s.dilation_w % s.stride_w;
       for (int64_t i = 0; i < rows; ++i, out += pitch) {
-        int64_t y = (y0 + i) * s.stride_h + phase / s.stride_w - s.pad_h;
+        int64_t y = (y0 + i) * s.stride_h + down - s.pad_h;
         if (y < 0 || y % s.insert_h != 0 || y / s.insert_h >= s.src_h) {
           std::fill_n(out, pitch, T(0));
         } else {
-          fill_row(out, source + (c * s.src_h + y / s.insert_h) * s.src_w, pitch, s.stride_w,
-                   phase % s.stride_w - s.pad_w, s.insert_w, s.src_w);
+          fill_row(out, source + (c * s.src_h + y / s.insert_h) * s.src_w, pitch, s.stride_w, right - s.pad_w,
+                   s.insert_w, s.src_w);
         }
       }
     }

@@ -82,6 +82,7 @@ TEST(Conv2d, Parameters) {
       check(shape(type, 1, 4, 9, 10, 6, 2, 5, stride, 1, 1, 2));
       check(shape(type, 2, 6, 7, 7, 6, 3, 3, stride, 1, 1, 6));
       check(shape(type, 1, 1, 5, 5, 1, 5, 5, stride, 0));
+      check(shape(type, 1, 2, 17, 19, 3, 4, 3, 2 * stride, 2, 3));
     }
   }
 }
@@ -93,6 +94,8 @@ TEST(Conv2d, ManyImagesPartsAndChannels) {
 }
 
 TEST(Conv2d, LargeImagesInBands) { check(shape(DType::f32, 1, 8, 97, 90, 5, 3, 3, 1, 1)); }
+
+TEST(Conv2d, StridesBeyondTheImage) { check(shape(DType::f32, 1, 2, 1, 600, 3, 2, 1, 1 << 20, 25)); }
 
 TEST(Conv2d, NoImages) { check(shape(DType::f32, 0, 3, 5, 5, 4, 3, 3, 1, 1)); }
 
