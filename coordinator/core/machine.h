@@ -17,8 +17,10 @@ inline constexpr int kWorkerBudget = 3;                // lost workers, each wit
 inline constexpr int64_t kForgetUs = 600 * kSecondUs;  // a worker that is gone for so long
 inline constexpr int64_t kHeartbeatMs = 500;
 
-inline constexpr int kMostLost = 5;     // trials in a row that a study may lose to infrastructure
-inline constexpr int kFirstTrials = 3;  // if all of them fail by the user's error, the study does
+inline constexpr int kMostLost = 5;                         // trials in a row that a study may lose to infrastructure
+inline constexpr int kFirstTrials = 3;                      // if all of them fail by the user's error, the study does
+inline constexpr int kMostRetrainings = 3;                  // of a study's recommendation, each a job of its own
+inline constexpr int64_t kRetrainPauseUs = 15 * kSecondUs;  // before the second, and twice that before the third
 
 inline constexpr int kAutomatic = -1;  // StrategySpec.data_parallel: auto
 
@@ -105,7 +107,7 @@ class Machine {
   void settle_studies();
   void advance(v1::StudyRecord& record);
   void conclude(v1::StudyRecord& record);
-  void retrain(v1::StudyRecord& record);
+  void retrain(v1::StudyRecord& record, const std::string& after);
   void retrained(v1::StudyRecord& record, const v1::JobRecord& job);
 
   // trials.cpp: one trial

@@ -188,32 +188,48 @@ void Machine::conclude(v1::StudyRecord& record) {
     return end_study(record, v1::STUDY_FAILED,
                      absl::StrCat("no trial ended with a value; last: ", last_failure(record)));
   if (record.study().has_best() && record.recommended() == record.log_size()) {
-    if (record.study().spec().retrain()) return retrain(record);
+    if (record.study().spec().retrain()) return retrain(record, "");
     return end_study(record, v1::STUDY_SUCCEEDED, record.barren());
   }
   if (!record.has_recommend_prefix() || record.recommend_prefix() != record.log_size())
     ask(record, Tune::kRecommend, 0, record.log_size());
 }
 
-// The recommended trial's job once more, to its end and under a name of its own.
-void Machine::retrain(v1::StudyRecord& record) {
+// The recommended trial's job once more, to its end and under a name of its own; `after`: how the last try failed.
+void Machine::retrain(v1::StudyRecord& record, const std::string& after) {
   const v1::Trial& trial = record.trials(static_cast<int>(record.study().best().trial())).trial();
   v1::JobSpec spec = state_.jobs.at(trial.job()).job().spec();
   spec.set_name(absl::StrCat(record.study().spec().name(), "-best"));
   v1::JobRecord& job = submit(spec, "");
   job.mutable_job()->set_study(record.study().id());
+  std::string as = job.job().id();
+  if (const int tries = record.retrainings(); tries > 0) {
+    const int64_t wait = kRetrainPauseUs << (tries - 1);
+    job.set_not_before_us(now_ + wait);
+    set_state(job, v1::PENDING, absl::StrCat("waits ", wait / kSecondUs, " s: ", after));
+    absl::StrAppend(&as, ", try ", tries + 1, " of ", kMostRetrainings, " after ", after);
+  }
+  record.set_retrainings(record.retrainings() + 1);
   replan_ = true;
   record.mutable_study()->set_retrain_job(job.job().id());
   set_study(record, v1::STUDY_RETRAINING,
-            absl::StrCat("the configuration of trial ", trial.id(), " is trained as ", job.job().id()));
+            absl::StrCat("the configuration of trial ", trial.id(), " is trained as ", as));
 }
 
+// What a trial has shown to work is not at fault where a machine may be; an error of the job's or a loss that is not a
+// number comes again.
 void Machine::retrained(v1::StudyRecord& record, const v1::JobRecord& job) {
-  if (record.study().retrain_job() != job.job().id()) return;
-  if (job.job().state() == v1::SUCCEEDED) return end_study(record, v1::STUDY_SUCCEEDED, record.barren());
+  const v1::Job& j = job.job();
+  if (record.study().retrain_job() != j.id()) return;
+  if (j.state() == v1::SUCCEEDED) return end_study(record, v1::STUDY_SUCCEEDED, record.barren());
+  const std::string how = absl::StrCat(j.id(), " is ", v1::JobState_Name(j.state()), ": ", j.reason());
+  const bool machines =
+      j.state() == v1::FAILED && (j.failure() == v1::FAILURE_INFRASTRUCTURE || j.failure() == v1::FAILURE_TIMEOUT ||
+                                  j.failure() == v1::FAILURE_OOM);
+  if (machines && record.retrainings() < kMostRetrainings) return retrain(record, how);
+  const std::string tries = machines ? absl::StrCat(" in ", record.retrainings(), " tries; the last") : "";
   end_study(record, v1::STUDY_FAILED,
-            absl::StrCat("its recommended configuration was not retrained: ", job.job().id(), " is ",
-                         v1::JobState_Name(job.job().state()), ": ", job.job().reason()));
+            absl::StrCat("its recommended configuration was not retrained", tries, ": ", how));
 }
 
 std::vector<Tune> unanswered(const State& state) {

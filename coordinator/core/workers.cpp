@@ -182,11 +182,14 @@ void Machine::exited(v1::JobRecord& record, int r, const v1::ExecutorReport& rep
   rank.set_detail(report.detail());
   rank.set_complete(record.met() && report.exit_code() == 0 && !report.stopped());
   replan_ = true;
-  const bool users_fault = report.exit_code() != 0 && !report.retryable() && !report.stopped();
+  const bool failed = report.exit_code() != 0 && !report.stopped();
+  // A trial's memory is its configuration's: another start wants as much. A plain job may find more elsewhere or later.
+  const bool too_large = record.job().has_trial() && report.failure() == v1::FAILURE_OOM;
+  const bool for_good = failed && (!report.retryable() || too_large);
   const std::string reason =
       absl::StrCat("rank ", r, " on ", rank.worker(), ": ",
                    report.detail().empty() ? absl::StrCat("exited with ", report.exit_code()) : report.detail());
-  if (users_fault && record.stop() != v1::STOP_TO_CANCEL && record.stop() != v1::STOP_TO_FAIL) {
+  if (for_good && record.stop() != v1::STOP_TO_CANCEL && record.stop() != v1::STOP_TO_FAIL) {
     if (record.stop() == v1::STOP_TO_RECOVER)
       record.mutable_job()->set_restarts(record.job().restarts() - 1);  // no more
     const bool named = report.failure() != v1::FAILURE_UNSPECIFIED;

@@ -10,6 +10,7 @@
 
 #include "engine/core/device.h"
 #include "engine/core/error.h"
+#include "engine/core/out_of_memory.h"
 
 namespace ds {
 namespace {
@@ -32,7 +33,7 @@ class CudaMemory final : public MemorySource {
       cudaGetLastError();  // it is no lasting failure
       size_t free = 0, total = 0;
       cudaMemGetInfo(&free, &total);
-      fail("allocate", "cuda:", index_, " has no ", bytes, " bytes left: ", free, " of ", total, " are free");
+      fail<OutOfMemory>("allocate", "cuda:", index_, " has no ", bytes, " bytes left: ", free, " of ", total, " are free");
     }
     check(error, "allocating memory");
     return p;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "engine/core/error.h"
+#include "engine/core/out_of_memory.h"
 
 namespace ds {
 namespace {
@@ -12,7 +13,7 @@ class HostMemory final : public MemorySource {
  public:
   void* allocate(size_t bytes) override {
     void* p = std::aligned_alloc(64, bytes);
-    if (!p) fail("allocate", "the system has no ", bytes, " bytes of host memory left");
+    if (!p) fail<OutOfMemory>("allocate", "the system has no ", bytes, " bytes of host memory left");
     return p;
   }
   void release(void* p, size_t) override { std::free(p); }
@@ -78,7 +79,7 @@ void Pool::release(void* p, size_t bytes) {
 void* Pool::allocate_or_trim(size_t size) {
   try {
     return source_.allocate(size);
-  } catch (const Error&) {
+  } catch (const OutOfMemory&) {
     if (!trim_locked()) throw;
     return source_.allocate(size);
   }

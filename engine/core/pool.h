@@ -21,7 +21,7 @@ struct PoolStats {
 class MemorySource {
  public:
   virtual ~MemorySource() = default;
-  virtual void* allocate(size_t bytes) = 0;  // 64-byte aligned; throws Error naming the size when it cannot
+  virtual void* allocate(size_t bytes) = 0;  // 64-byte aligned; throws OutOfMemory naming the size
   virtual void release(void* p, size_t bytes) = 0;
 };
 

@@ -278,8 +278,8 @@ void set_python_error() {
     PyErr_SetString(PyExc_IndexError, e.what());
   } catch (const Error& e) {
     PyErr_SetString(error_type(), e.what());
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
+  } catch (const std::bad_alloc& e) {
+    PyErr_SetString(PyExc_MemoryError, e.what());
   } catch (const std::exception& e) {
     PyErr_SetString(PyExc_RuntimeError, e.what());
   }

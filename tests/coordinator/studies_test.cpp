@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/coordinator/study_drive.h"
 
 namespace ds::coordinator {
@@ -172,9 +174,45 @@ TEST(Studies, AJobThatWasRestartedTooOftenIsOfItsMostTellingClass) {
   d.worker("w1", 1);
   const std::string id = d.study({.parallel = 1});
   d.answer_all();
-  exhaust(d, d.trial(id, 0).job(), {v1::FAILURE_INFRASTRUCTURE, v1::FAILURE_OOM, v1::FAILURE_INFRASTRUCTURE});
+  exhaust(d, d.trial(id, 0).job(), {v1::FAILURE_INFRASTRUCTURE, v1::FAILURE_TIMEOUT, v1::FAILURE_INFRASTRUCTURE});
   EXPECT_EQ(d.job_of(id, 0).state(), v1::FAILED);
+  EXPECT_EQ(d.trial(id, 0).failure(), v1::FAILURE_TIMEOUT);
+}
+
+TEST(Studies, ATrialOutOfMemoryFailsAtOnceAndAPlainJobIsTriedAgain) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.parallel = 1});
+  d.answer_all();
+  d.start_job(d.job_of(id, 0));
+  const Exit killed = {.retryable = true, .detail = "killed for want of memory", .failure = v1::FAILURE_OOM};
+  d.ends(d.job_of(id, 0), 137, killed);
   EXPECT_EQ(d.trial(id, 0).failure(), v1::FAILURE_OOM);
+  EXPECT_THAT(d.trial(id, 0).reason(), HasSubstr("want of memory"));
+  EXPECT_EQ(d.job_of(id, 0).restarts(), 0);
+  EXPECT_EQ(d.job_of(id, 0).generation(), 1);
+  (void)d.change_study(id, v1::JobChanged::CANCEL);
+  const std::string plain = d.submit("plain", 1);
+  d.start_job(d.job(plain));
+  d.ends(d.job(plain), 137, killed);
+  EXPECT_EQ(d.job(plain).generation(), 2);
+}
+
+TEST(Studies, ATrialOutOfMemoryFailsThoughItsPeerWasHeardFirst) {
+  StudyDrive d;
+  d.worker("w1", 2);
+  const std::string id = d.study({.parallel = 1});
+  v1::Event first = StudyDrive::suggestion(d.asked.at(0));
+  first.mutable_suggested()->mutable_job()->mutable_strategy()->set_data_parallel(2);
+  ASSERT_TRUE(d.apply(first).ok());
+  const v1::Job job = d.job_of(id, 0);
+  for (int r = 0; r < 2; ++r) d.report("w1", job.id(), 1, r, v1::RANK_RUNNING);
+  d.exit("w1", job.id(), 1, 1, 1,
+         {.retryable = true, .detail = "a peer is gone", .failure = v1::FAILURE_INFRASTRUCTURE});
+  d.exit("w1", job.id(), 1, 0, 137, {.retryable = true, .detail = "no memory", .failure = v1::FAILURE_OOM});
+  EXPECT_EQ(d.trial(id, 0).failure(), v1::FAILURE_OOM);
+  EXPECT_EQ(d.job_of(id, 0).state(), v1::FAILED);
+  EXPECT_EQ(d.job_of(id, 0).restarts(), 0);
 }
 
 TEST(Studies, WhatInfrastructureTookIsNoPartOfTheBudget) {
@@ -305,18 +343,60 @@ TEST(Studies, TheRecommendedConfigurationIsTrainedOnceMore) {
   EXPECT_EQ(d.record(id).trials_size(), 2);
 }
 
-TEST(Studies, ARetrainingThatFailsSaysSo) {
-  StudyDrive d;
+// A study of one trial that has come to its retraining.
+std::string retraining(StudyDrive& d) {
   d.worker("w1", 1);
   const std::string id = d.study({.trials = 1, .parallel = 1, .retrain = true});
   d.answer_all();
   d.succeeds(d.job_of(id, 0), 0.9);
   d.answer_all();
-  const v1::Job last = d.job(d.shown(id).retrain_job());
-  d.start_job(last);
-  d.ends(last, 2, {.detail = "disk"});
+  EXPECT_EQ(d.shown(id).state(), v1::STUDY_RETRAINING);
+  return id;
+}
+
+TEST(Studies, ARetrainingThatFailsByItselfSaysSo) {
+  for (const v1::FailureClass failure : {v1::FAILURE_USER_ERROR, v1::FAILURE_NAN}) {
+    StudyDrive d;
+    const std::string id = retraining(d);
+    const v1::Job last = d.job(d.shown(id).retrain_job());
+    d.start_job(last);
+    d.ends(last, 2, {.detail = "disk", .failure = failure});
+    EXPECT_EQ(d.shown(id).state(), v1::STUDY_FAILED);
+    EXPECT_THAT(d.shown(id).reason(), HasSubstr("disk"));
+  }
+}
+
+TEST(Studies, ARetrainingThatMachinesTookIsTriedAgainAfterAPause) {
+  StudyDrive d;
+  const std::string id = retraining(d);
+  const std::string first = d.shown(id).retrain_job();
+  exhaust(d, first, {v1::FAILURE_INFRASTRUCTURE});
+  EXPECT_EQ(d.job(first).state(), v1::FAILED);
+  const v1::Study again = d.shown(id);
+  EXPECT_EQ(again.state(), v1::STUDY_RETRAINING);
+  EXPECT_THAT(again.reason(), HasSubstr("try 2 of 3 after " + first + " is FAILED"));
+  const std::string second = again.retrain_job();
+  ASSERT_NE(second, first);
+  EXPECT_EQ(d.job(second).state(), v1::PENDING);
+  EXPECT_EQ(d.job(second).study(), id);
+  EXPECT_EQ(d.job(second).spec().train().epochs(), d.job(first).spec().train().epochs());
+  d.now = next_deadline_us(d.state);
+  d.tick();
+  ASSERT_EQ(d.job(second).state(), v1::ADMITTED);
+  d.succeeds(d.job(second), 0.9);
+  EXPECT_EQ(d.shown(id).state(), v1::STUDY_SUCCEEDED);
+  EXPECT_EQ(d.shown(id).retrain_job(), second);
+}
+
+TEST(Studies, ABrokenClusterDoesNotRetrainForEver) {
+  StudyDrive d;
+  const std::string id = retraining(d);
+  std::set<std::string> jobs;
+  while (d.shown(id).state() == v1::STUDY_RETRAINING && jobs.insert(d.shown(id).retrain_job()).second)
+    exhaust(d, d.shown(id).retrain_job(), {v1::FAILURE_INFRASTRUCTURE});
+  EXPECT_EQ(jobs.size(), 3u);
   EXPECT_EQ(d.shown(id).state(), v1::STUDY_FAILED);
-  EXPECT_THAT(d.shown(id).reason(), HasSubstr("disk"));
+  EXPECT_THAT(d.shown(id).reason(), HasSubstr("was not retrained in 3 tries; the last: s-best-4 is FAILED: gave up"));
 }
 
 TEST(Studies, WhereNothingCanBeSuggestedTheStudyEndsWithWhatItHas) {

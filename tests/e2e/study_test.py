@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import pathlib
+import resource
+import signal
 import sys
 import tempfile
+import time
 import unittest
 import urllib.request
 
@@ -34,6 +39,17 @@ def study_file(**changes: Json) -> Json:
     }
     study.update(changes)
     return study
+
+
+def children(parents: list[int]) -> list[int]:
+    """Pids of the processes that these have started and that are there."""
+    found: list[int] = []
+    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) in parents and state != "Z":
+                found.append(int(status.parent.name))
+    return found
 
 
 class Studies(unittest.TestCase):
@@ -112,6 +128,45 @@ class Studies(unittest.TestCase):
         self.assertTrue(failed)
         points = [tuple(t["point"]) for t in failed]
         self.assertEqual(len(points), len(set(points)))
+
+    def test_what_no_memory_holds_fails_at_once_and_is_named_so(self) -> None:
+        worker = self.cluster.record()["workers"][0]["pid"]
+        limit, most = 8 << 30, resource.RLIM_INFINITY
+        self.cluster.run("worker", "drain", "worker-2")  # what is left has a limit, which its executors inherit
+        resource.prlimit(worker, resource.RLIMIT_AS, (limit, most))
+        try:
+            hidden = {"model.hidden": {"choice": [[16], [32], [65536, 65536]]}}  # 16 GiB of weights
+            study = self.submit(search=hidden, constraints=[], budget={"trials": 3, "parallel": 1}, retrain=False)
+            end = self.wait_end(study)
+        finally:
+            resource.prlimit(worker, resource.RLIMIT_AS, (most, most))
+            self.cluster.run("worker", "undrain", "worker-2")
+        self.assertEqual(end["state"], "SUCCEEDED", end["reason"])
+        (failed,) = [t for t in self.trials(study) if t["state"] == "FAILED"]
+        self.assertEqual((failed["failure"], failed["params"]["model.hidden"]), ("oom", [65536, 65536]), failed["reason"])
+        self.assertIn("17179869184 bytes", failed["reason"])
+        job = self.cluster.get(failed["job"])
+        self.assertEqual((job["generation"], job["restarts"]), (1, 0))
+
+    def test_a_retraining_whose_machine_fails_is_tried_again(self) -> None:
+        train = {"epochs": 100, "batch_size": 64, "optimizer": {"name": "sgd", "lr": 0.01}}
+        study = self.submit(train=train, budget={"trials": 1, "parallel": 1})
+        first = wait_for("the retraining", 120, lambda: self.get(study)["retrain_job"])
+        workers = [w["pid"] for w in self.cluster.record()["workers"]]
+
+        def given_up() -> bool:  # each of its executors is killed long before its first step
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                for executor in children(workers):
+                    os.kill(executor, signal.SIGKILL)
+                time.sleep(0.002)
+            return bool(self.get(study)["retrain_job"] != first)
+
+        wait_for("another try", 60, given_up)
+        end = self.wait_end(study)
+        self.assertEqual(end["state"], "SUCCEEDED", end["reason"])
+        self.assertEqual(self.cluster.get(first)["failure"], "infrastructure")
+        self.assertEqual(self.cluster.get(end["retrain_job"])["state"], "SUCCEEDED")
 
     def test_a_template_that_cannot_work_fails_with_the_sentence(self) -> None:
         study = self.submit(data={"dataset": "fashion_mnist", "path": str(self.folder / "nothing")}, constraints=[])

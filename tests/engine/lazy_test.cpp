@@ -1,5 +1,6 @@
 #include <thread>
 
+#include "engine/core/out_of_memory.h"
 #include "engine/lazy/node.h"
 #include "engine/lazy/plan_cache.h"
 #include "engine/lazy/rewrite.h"
@@ -425,7 +426,7 @@ TEST(Pool, GivesCachedBlocksBackWhenTheSourceRunsOut) {
   struct Small final : MemorySource {
     size_t left = 4096;
     void* allocate(size_t bytes) override {
-      if (bytes > left) fail("allocate", "no ", bytes, " bytes left");
+      if (bytes > left) fail<OutOfMemory>("allocate", "no ", bytes, " bytes left");
       left -= bytes;
       return std::malloc(bytes);
     }
@@ -438,10 +439,20 @@ TEST(Pool, GivesCachedBlocksBackWhenTheSourceRunsOut) {
   pool.release(pool.allocate(2048), 2048);
   void* p = pool.allocate(4096);
   EXPECT_EQ(pool.stats().reserved, 4096);
-  EXPECT_THROW(pool.allocate(64), Error);
+  EXPECT_THROW(pool.allocate(64), OutOfMemory);
   EXPECT_EQ(pool.stats().in_use, 4096) << "what was refused is not in use";
   EXPECT_EQ(pool.stats().peak, 4096);
   pool.release(p, 4096);
+}
+
+TEST(Pool, OfTheHostNamesWhatItDoesNotHave) {
+  Pool pool(host_memory());
+  try {
+    pool.allocate(size_t{1} << 60);
+    FAIL() << "an exabyte";
+  } catch (const std::bad_alloc& e) {
+    EXPECT_STREQ(e.what(), "[allocate] the system has no 1152921504606846976 bytes of host memory left");
+  }
 }
 
 TEST(Null, PlansShapesWithoutMemory) {
