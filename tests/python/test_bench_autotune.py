@@ -12,6 +12,7 @@ import make_traces  # noqa: E402
 import peers  # noqa: E402
 import regret  # noqa: E402
 import samples  # noqa: E402
+import table  # noqa: E402
 import tasks  # noqa: E402
 from peers.base import Peer  # noqa: E402
 
@@ -74,3 +75,13 @@ def test_every_kept_trace_is_whole():
         assert path.stem[len(suite) + 1 :] in peers.PEERS
         runs = figures.traces(suite)[path.stem[len(suite) + 1 :]]
         assert runs and all(tuple(rows) == make_traces.MARKS[: len(rows)] and len(rows) >= 2 for rows in runs.values()), path.name
+
+
+def test_the_page_s_rows_say_who_is_better():
+    def case(trials, low, high):
+        return json.dumps({"case": f"hpolib: {trials} trials, same tasks and seeds", "peer": "ax", "runs": 4, "ours": 0.1, "peer_value": 0.25,
+                           "difference_95": [low, high], "peer_seconds_a_trial": 1.5})  # fmt: skip
+
+    other = json.dumps({"case": "hpolib: 25 trials", "peer": None})
+    *_, row = table.table([other, case(25, -0.2, -0.1), case(50, -0.1, 0.1), case(100, 0.1, 0.2)])
+    assert row == "| hpolib | ax | 4 | 0.250 / 0.250 / 0.250 | 0.100 / 0.100 / 0.100 | better / = / worse | 1.5 |"

@@ -9,6 +9,14 @@ import optuna
 from peers.base import Peer
 
 
+def suggest(trial, p):
+    if p.kind == "choice":
+        return trial.suggest_categorical(p.name, range(len(p.values)))
+    if p.kind == "int":
+        return trial.suggest_int(p.name, *p.bounds)
+    return trial.suggest_float(p.name, *p.bounds, log=p.kind == "log")
+
+
 class Tpe(Peer):
     def sampler(self):
         return optuna.samplers.TPESampler(seed=self.seed)
@@ -19,9 +27,7 @@ class Tpe(Peer):
 
     def ask(self):
         trial = self.study.ask()
-        suggest = {"float": trial.suggest_float, "log": functools.partial(trial.suggest_float, log=True), "int": trial.suggest_int,
-                   "choice": lambda name, low, high: trial.suggest_categorical(name, range(high + 1))}  # fmt: skip
-        return trial, self.decode(lambda p: suggest[p.kind](p.name, *p.bounds))
+        return trial, self.decode(functools.partial(suggest, trial))
 
     def tell(self, trial, value):
         self.study.tell(trial, value)
