@@ -33,7 +33,8 @@ class CudaMemory final : public MemorySource {
       cudaGetLastError();  // it is no lasting failure
       size_t free = 0, total = 0;
       cudaMemGetInfo(&free, &total);
-      fail<OutOfMemory>("allocate", "cuda:", index_, " has no ", bytes, " bytes left: ", free, " of ", total, " are free");
+      fail<OutOfMemory>("allocate", "cuda:", index_, " has no ", bytes, " bytes left: ", free, " of ", total,
+                        " are free");
     }
     check(error, "allocating memory");
     return p;
