@@ -13,21 +13,29 @@ namespace {
 
 constexpr int kStopped = 75;  // EX_TEMPFAIL: ended early on request
 
+// Whether a process of the rank's was killed, by nobody here, while the kernel was killing for want of memory.
+bool wanted_memory(const Rank& rank) {
+  const bool killed = rank.done ? rank.done->killed() : rank.exit && rank.exit->code == 128 + SIGKILL;
+  return killed && rank.verdict.empty() && rank.oom_kills > 0;
+}
+
+std::string for_memory(const Rank& rank) {
+  if (!wanted_memory(rank)) return "";
+  return absl::StrCat(", it seems for want of memory: the kernel counts ", rank.oom_kills,
+                      rank.oom_kills == 1 ? " such kill" : " such kills", " in the last moments");
+}
+
 std::string crash_detail(const Rank& rank, const std::string& log) {
-  std::string detail = absl::StrCat("rank ", rank.rank(), " (pid ", rank.process.pid, ") ", rank.exit->text);
-  if (rank.exit->code == 128 + SIGKILL && rank.oom_kills > 0) {
-    absl::StrAppend(&detail, ", it seems for want of memory: the kernel counts ", rank.oom_kills,
-                    rank.oom_kills == 1 ? " such kill" : " such kills", " in the last moments");
-  }
+  std::string detail =
+      absl::StrCat("rank ", rank.rank(), " (pid ", rank.process.pid, ") ", rank.exit->text, for_memory(rank));
   if (!log.empty()) absl::StrAppend(&detail, "; its log ends with: ", log);
   return detail;
 }
 
 v1::FailureClass failure_of(const Rank& rank) {
+  if (wanted_memory(rank)) return v1::FAILURE_OOM;
   if (rank.done && rank.done->failure() != v1::FAILURE_UNSPECIFIED) return rank.done->failure();
-  if (rank.hung) return v1::FAILURE_TIMEOUT;
-  const bool for_memory = rank.verdict.empty() && rank.exit && rank.exit->code == 128 + SIGKILL && rank.oom_kills > 0;
-  return for_memory ? v1::FAILURE_OOM : v1::FAILURE_INFRASTRUCTURE;
+  return rank.hung ? v1::FAILURE_TIMEOUT : v1::FAILURE_INFRASTRUCTURE;
 }
 
 // A reason is shown in a line of a table and of a log.
@@ -56,7 +64,7 @@ void fill_exit_report(Rank& rank, const std::string& log) {
     report.set_detail("stopped before its first step");
   } else if (rank.done) {
     report.set_retryable(rank.done->retryable());
-    report.set_detail(rank.done->error());
+    report.set_detail(absl::StrCat(rank.done->error(), for_memory(rank)));
   } else if (!rank.verdict.empty()) {
     report.set_detail(rank.verdict);
   } else if (rank.exit) {

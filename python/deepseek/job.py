@@ -15,6 +15,7 @@ Outside of the cluster the same script runs alone: reports go nowhere, and there
 from __future__ import annotations
 
 import json
+import math
 import os
 import pathlib
 import socket
@@ -25,7 +26,7 @@ from typing import Any, NoReturn
 
 from . import _C, distributed
 
-__all__ = ["active", "folder", "load_checkpoint", "name", "rank", "report", "save_checkpoint", "should_stop", "stop", "warn"]
+__all__ = ["active", "fail", "folder", "load_checkpoint", "name", "rank", "report", "save_checkpoint", "should_stop", "stop", "warn"]
 
 _STOPPED, _PEER_LOST = 75, 74  # exit codes that ds-executor knows
 _KEEP = 2
@@ -61,6 +62,13 @@ def _open() -> None:
         sys.excepthook = _tell_and_exit
 
 
+def _class_of(kind: type[BaseException]) -> str:
+    """The failure's class where the error tells it. Libraries have out-of-memory errors of their own, by this name."""
+    if issubclass(kind, MemoryError) or any(c.__name__ == "OutOfMemoryError" for c in kind.__mro__):
+        return "oom"
+    return "nan" if issubclass(kind, FloatingPointError) else ""
+
+
 def _tell_and_exit(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """The job's reason is the error in words; a lost peer is not this script's fault, and tried again."""
     traceback.print_exception(kind, error, trace)
@@ -68,10 +76,14 @@ def _tell_and_exit(kind: type[BaseException], error: BaseException, trace: Any) 
     last = traceback.extract_tb(trace)[-1:] if trace else []
     where = f" ({os.path.basename(last[0].filename)}:{last[0].lineno})" if last else ""
     if _channel is not None:
-        _channel.tell(error=f"{kind.__name__}: {error}{where}")
+        _channel.tell(error=f"{kind.__name__}: {error}{where}", failure=_class_of(kind))
+    _exit(_PEER_LOST if peer_lost else 1)
+
+
+def _exit(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(_PEER_LOST if peer_lost else 1)
+    os._exit(code)
 
 
 def active() -> bool:
@@ -106,7 +118,8 @@ def report(
     given = {"step": int(step), "epoch": int(epoch), "total_steps": total_steps, "samples": samples, "seconds": seconds}
     figures = {"loss": loss, "lr": lr, "test_loss": test_loss, "test_accuracy": test_accuracy}
     floats = {k: float(v) for k, v in figures.items() if v is not None}
-    _channel.tell(report={**{k: v for k, v in given.items() if v is not None}, **floats})
+    told = {k: v if math.isfinite(v) else str(v) for k, v in floats.items()}  # JSON has no word for nan and inf
+    _channel.tell(report={**{k: v for k, v in given.items() if v is not None}, **told})
 
 
 def warn(text: str) -> None:
@@ -132,9 +145,17 @@ def _flag(on: bool) -> Any:
 
 def stop() -> NoReturn:
     """Ends this run of the script; a paused job goes on from its checkpoint when it is resumed."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(_STOPPED)
+    _exit(_STOPPED)
+
+
+def fail(reason: str, failure: str = "user_error") -> NoReturn:
+    """Ends the job as FAILED with this reason; failure: "oom", "nan" or "user_error", as `dsctl job get` shows it."""
+    if failure not in ("oom", "nan", "user_error"):
+        raise ValueError(f"[job] the failure {failure!r} is none of oom, nan, user_error")
+    print(reason, file=sys.stderr)
+    if _channel is not None:
+        _channel.tell(error=str(reason), failure=failure)
+    _exit(1)
 
 
 def save_checkpoint(step: int, **state: Any) -> None:

@@ -228,6 +228,19 @@ class PythonJobs(unittest.TestCase):
         self.assertIn("KeyError: 'no such column: price'", str(caught.exception))
         self.assertEqual(caught.exception.status["restarts"], 0)
 
+    def test_a_scripts_failure_has_its_class(self) -> None:
+        begin = "from deepseek import job\nimport deepseek as ds\n"
+        for program, failure, words in (
+            ("job.report(1, loss=1.0)\nds.zeros(1 << 58).numpy()\n", "oom", "MemoryError: [allocate] the system has no"),
+            ("job.report(1, loss=float('nan'))\nraise SystemExit(3)\n", "nan", "its loss was nan at step 1"),
+            ("job.fail('no such column')\n", "user_error", "no such column"),
+        ):
+            with self.assertRaises(ds.client.JobFailed) as caught:
+                self.run_script(ranks=1, text=begin + program).wait(progress=False)
+            self.assertEqual(caught.exception.status["failure"], failure)
+            self.assertIn(words, caught.exception.status["reason"])
+            self.assertEqual(caught.exception.status["restarts"], 0)
+
     def test_what_cannot_be_is_refused_by_name(self) -> None:
         with self.assertRaisesRegex(ds.Error, r"class 5 is outside of the 3 .* \(2 such\)"):
             ds.client.submit(ds.nn.Linear(4, 3), (np.zeros((8, 4), np.float32), np.array([0, 1, 2, 5, 0, 1, 2, 5])), address=self.address)

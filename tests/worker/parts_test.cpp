@@ -168,6 +168,17 @@ TEST(Memory, AKillForWantOfMemoryIsSaidSoInOneLine) {
   fill_exit_report(rank, "");
   EXPECT_EQ(rank.report.detail(), "rank 3 (pid 42) exited with code 1");
   EXPECT_EQ(rank.report.failure(), v1::FAILURE_INFRASTRUCTURE);
+  rank.done.emplace();  // of an executor whose program was killed
+  rank.done->set_killed(true);
+  rank.done->set_retryable(true);
+  rank.done->set_failure(v1::FAILURE_INFRASTRUCTURE);
+  rank.done->set_error("the program killed by SIGKILL (9)");
+  fill_exit_report(rank, "");
+  EXPECT_THAT(rank.report.detail(), HasSubstr("the program killed by SIGKILL (9), it seems for want of memory"));
+  EXPECT_EQ(rank.report.failure(), v1::FAILURE_OOM);
+  rank.oom_kills = 0;
+  fill_exit_report(rank, "");
+  EXPECT_EQ(rank.report.failure(), v1::FAILURE_INFRASTRUCTURE);
 }
 
 TEST(Process, NamesHowItEnded) {

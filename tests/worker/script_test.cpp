@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -98,6 +99,41 @@ TEST(Script, AnErrorOfItsOwnIsTheUsers) {
   EXPECT_FALSE(end.stopped());
   EXPECT_EQ(end.failure(), v1::FAILURE_USER_ERROR);
   EXPECT_THAT(end.detail(), HasSubstr("ValueError: no such column (my-script.py:7)"));
+}
+
+TEST(Script, TheClassOfItsFailureIsTold) {
+  const std::tuple<const char*, v1::FailureClass, const char*> cases[] = {
+      {"tell(error='MemoryError', failure='oom')\nsys.exit(1)\n", v1::FAILURE_OOM, "MemoryError"},
+      {"tell(error='it diverged', failure='nan')\nsys.exit(1)\n", v1::FAILURE_NAN, "it diverged"},
+      {"tell(report={'step': 7, 'loss': 'nan'})\nsys.exit(3)\n", v1::FAILURE_NAN,
+       "exited with code 3; its loss was nan at step 7"},
+      {"tell(report={'step': 7, 'test_loss': 'inf'})\nsys.exit(1)\n", v1::FAILURE_NAN,
+       "its test_loss was inf at step 7"},
+      {"tell(report={'step': 7, 'loss': 'nan'})\ntell(report={'step': 8, 'loss': 1.5})\nsys.exit(1)\n",
+       v1::FAILURE_USER_ERROR, "exited with code 1"},
+      {"tell(report={'step': 7, 'loss': 'nan'})\ntell(error='no such file', failure='user_error')\nsys.exit(1)\n",
+       v1::FAILURE_USER_ERROR, "no such file"}};
+  for (const auto& [program, failure, words] : cases) {
+    ScriptCluster cluster;
+    cluster.run(program);
+    const v1::ExecutorReport end = cluster.end();
+    EXPECT_EQ(end.failure(), failure) << program;
+    EXPECT_FALSE(end.retryable()) << program;
+    EXPECT_THAT(end.detail(), HasSubstr(words));
+  }
+}
+
+TEST(Script, AFigureThatIsNoNumberIsPartOfItsHistory) {
+  ScriptCluster cluster;
+  cluster.run("tell(report={'step': 1, 'loss': 'nan'})\ntell(report={'step': 2, 'test_loss': 0.5})\n");
+  EXPECT_EQ(cluster.end().exit_code(), 0) << "what it makes of it is its own affair";
+  std::vector<v1::MetricRecord> records;
+  for (const v1::WorkerMessage& message : cluster.coordinator.messages())
+    records.insert(records.end(), message.metrics().records().begin(), message.metrics().records().end());
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_TRUE(std::isnan(records[0].loss()));
+  EXPECT_EQ(records[1].loss(), 0.5);
+  EXPECT_FALSE(records[1].has_accuracy()) << "it said nothing of it";
 }
 
 TEST(Script, ALostPeerAndASignalAreTriedAgain) {

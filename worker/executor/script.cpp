@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -58,6 +59,15 @@ ChildOptions child_options(const v1::StartRank& start, const ScriptOptions& opti
   return out;
 }
 
+// A figure that may be none: JSON has no word for nan and inf, and they come as text.
+double figure(const Json& value) {
+  return value.is_string() ? std::stod(value.get<std::string>()) : value.get<double>();
+}
+
+double figure(const Json& report, const char* name, double fallback) {
+  return report.contains(name) ? figure(report[name]) : fallback;
+}
+
 class Script {
  public:
   Script(Reporter& reporter, Child child) : reporter_(reporter), child_(std::move(child)), reported_at_(now()) {}
@@ -81,12 +91,12 @@ class Script {
     try {
       if (message.contains("report")) report(message["report"]);
       if (message.contains("warning")) reporter_.on_warning(message["warning"]);
-      if (message.contains("error")) error_ = message["error"];
+      if (message.contains("error")) error_ = message["error"], failure_ = message.value("failure", "");
       if (message.contains("checkpoint")) {
         reporter_.on_checkpoint(message["checkpoint"], message.at("step"));
         reporter_.status().checkpoints.fetch_add(1);
       }
-    } catch (const Json::exception& e) {
+    } catch (const std::exception& e) {
       spdlog::warn("the program said {}: {}", line.substr(0, 200), e.what());
     }
   }
@@ -107,16 +117,24 @@ class Script {
     if (r.contains("loss")) tell_step(r, record);
     if (r.contains("test_accuracy") || r.contains("test_loss")) {
       record.kind = train::StepRecord::Kind::eval;
-      record.loss = r.value("test_loss", 0.0);
-      record.accuracy = r.value("test_accuracy", 0.0);
+      record.loss = figure(r, "test_loss", 0);
+      record.accuracy = figure(r, "test_accuracy", std::nan(""));
+      if (r.contains("test_loss")) look("test_loss", record.loss, record.step);
+      if (r.contains("test_accuracy")) look("test_accuracy", record.accuracy, record.step);
       reporter_.on_records({&record, 1});
     }
     reporter_.on_progress({record.step, total_steps_, record.epoch, train_seconds_});
   }
 
+  // Whether the program goes on from a figure that is no number is its own affair; if it then fails, that is why.
+  void look(const char* name, double value, int64_t step) {
+    diverged_ = std::isfinite(value) ? "" : absl::StrCat("its ", name, " was ", value, " at step ", step);
+  }
+
   void tell_step(const Json& r, train::StepRecord record) {
-    record.loss = r.at("loss");
-    record.lr = r.value("lr", 0.0);
+    record.loss = figure(r["loss"]);
+    look("loss", record.loss, record.step);
+    record.lr = figure(r, "lr", 0);
     record.samples = r.value("samples", int64_t{0});
     if (record.step_seconds > 0) record.samples_per_second = static_cast<double>(record.samples) / record.step_seconds;
     reporter_.on_records({&record, 1});
@@ -160,16 +178,26 @@ class Script {
     done.set_stopped(stopping && exit.code != 0 && (exit.code == kStopped || !verdict_.empty()));
     if (done.succeeded() || done.stopped()) return done;
     done.set_retryable(exit.code == kPeerLost || exit.code >= kSignalled);
-    done.set_failure(done.retryable() ? v1::FAILURE_INFRASTRUCTURE : v1::FAILURE_USER_ERROR);
+    done.set_killed(exit.code == kSignalled + SIGKILL && verdict_.empty());
+    done.set_failure(done.retryable() ? v1::FAILURE_INFRASTRUCTURE : class_of_error());
     const std::string how = absl::StrCat("the program ", exit.text);
-    done.set_error(!verdict_.empty() ? verdict_ : !error_.empty() ? error_ : how);
+    std::string error = !verdict_.empty() ? verdict_ : !error_.empty() ? error_ : how;
+    if (done.failure() == v1::FAILURE_NAN && !diverged_.empty()) absl::StrAppend(&error, "; ", diverged_);
+    done.set_error(error);
     spdlog::error("{}", done.error());
     return done;
+  }
+
+  v1::FailureClass class_of_error() const {
+    if (failure_ == "oom") return v1::FAILURE_OOM;
+    return failure_ == "nan" || (failure_.empty() && !diverged_.empty()) ? v1::FAILURE_NAN : v1::FAILURE_USER_ERROR;
   }
 
   Reporter& reporter_;
   Child child_;
   std::string error_, verdict_;
+  std::string failure_;   // the class of the error, as the program says it
+  std::string diverged_;  // what the last figures that were reported had of nan or inf
   bool started_ = false;
   int64_t total_steps_ = 0;
   double reported_at_, running_at_ = now(), stop_at_ = 0, train_seconds_ = 0;

@@ -1,0 +1,52 @@
+"""deepseek.job as a cluster's executor hears it: the lines on its channel, and how the program ends."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+
+def run(program: str) -> tuple[int, list[dict]]:
+    """The exit code of a script under an executor, and what it said."""
+    ours, theirs = socket.socketpair()
+    environment = {**os.environ, "DS_JOB_CHANNEL": str(theirs.fileno()), "RANK": "0"}
+    child = subprocess.Popen([sys.executable, "-c", "from deepseek import job\n" + program], env=environment, pass_fds=[theirs.fileno()])
+    theirs.close()
+    with ours.makefile() as channel:
+        said = [json.loads(line) for line in channel]  # to its end: the channel closes with the program
+    ours.close()
+    return child.wait(timeout=60), said
+
+
+@pytest.mark.parametrize(
+    ("program", "failure", "words"),
+    [
+        ("raise MemoryError('no 8 bytes')", "oom", "MemoryError: no 8 bytes"),
+        ("class OutOfMemoryError(RuntimeError): ...\nraise OutOfMemoryError('cuda:0')", "oom", "OutOfMemoryError: cuda:0"),
+        ("import deepseek as ds\nds.zeros(1 << 58).numpy()", "oom", "bytes of host memory left"),
+        ("raise FloatingPointError('loss')", "nan", "FloatingPointError: loss"),
+        ("raise KeyError('price')", "", "KeyError: 'price'"),
+        ("job.fail('the loss is nan', 'nan')", "nan", "the loss is nan"),
+        ("job.fail('no such column')", "user_error", "no such column"),
+    ],
+)
+def test_an_error_is_told_with_its_class(program, failure, words):
+    code, said = run(program)
+    assert code == 1
+    assert (said[-1]["failure"], words in said[-1]["error"]) == (failure, True), said
+
+
+def test_figures_that_are_no_numbers_are_told():
+    code, said = run("job.report(3, loss=float('nan'), test_loss=float('-inf'), test_accuracy=0.5)")
+    assert code == 0
+    assert said == [{"report": {"step": 3, "epoch": 0, "loss": "nan", "test_loss": "-inf", "test_accuracy": 0.5}}]
+
+
+def test_a_failure_has_a_known_class():
+    from deepseek import job
+
+    with pytest.raises(ValueError, match="'disk' is none of oom, nan, user_error"):
+        job.fail("why", "disk")
