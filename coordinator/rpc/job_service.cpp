@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/rpc/errors.h"
-#include "coordinator/rpc/needs.h"
 #include "coordinator/rpc/paging.h"
 #include "coordinator/rpc/streams.h"
+#include "coordinator/rpc/submit.h"
 #include "proto/spec/job_spec.h"
 
 namespace ds::coordinator {
@@ -142,30 +142,15 @@ class JobService final : public v1::JobService::CallbackService {
 
   ServerUnaryReactor* Submit(CallbackServerContext* context, const v1::SubmitRequest* request,
                              v1::SubmitResponse* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
-    v1::Event event;
-    v1::JobSpec* spec = event.mutable_submitted()->mutable_spec();
-    *spec = request->spec();
-    spec::fill_defaults(*spec);
-    if (absl::Status status = spec::validate(*spec); !status.ok()) {
-      reactor->Finish(to_grpc(status, spec_details(status)));
-      return reactor;
-    }
-    auto missing = std::make_shared<Missing>(missing_artifacts(daemon_, *spec, "spec"));
-    event.mutable_submitted()->set_client_key(request->client_key());
-    daemon_.mind().post(
-        std::move(event),
-        [reactor, missing](const absl::Status& status, const State&) {
-          reactor->Finish(missing->status.ok() ? to_grpc(status) : to_grpc(missing->status, missing->details));
-        },
-        [request, response, missing](const State& state) {
-          auto known = state.by_key.find(request->client_key());
-          const bool again = !request->client_key().empty() && known != state.by_key.end();
-          response->set_id(again ? known->second : next_id(state, request->spec().name()));
-          if (again) missing->status = absl::OkStatus();  // what it needed then may have gone since
-          return !again && missing->status.ok();
-        });
-    return reactor;
+    Submission submission{.key = request->client_key(), .known = &State::by_key, .next_id = next_id};
+    v1::JobSubmitted& submitted = *submission.event.mutable_submitted();
+    submitted.set_client_key(request->client_key());
+    *submitted.mutable_spec() = request->spec();
+    spec::fill_defaults(*submitted.mutable_spec());
+    submission.name = submitted.spec().name();
+    submission.valid = spec::validate(submitted.spec());
+    if (submission.valid.ok()) submission.missing = missing_artifacts(daemon_, submitted.spec(), "spec");
+    return submit(daemon_, context->DefaultReactor(), std::move(submission), response->mutable_id());
   }
 
   ServerUnaryReactor* Get(CallbackServerContext* context, const v1::GetJobRequest* request,

@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/rpc/errors.h"
-#include "coordinator/rpc/needs.h"
 #include "coordinator/rpc/paging.h"
 #include "coordinator/rpc/streams.h"
+#include "coordinator/rpc/submit.h"
 #include "coordinator/tune_space.h"
 #include "proto/spec/job_spec.h"
 #include "proto/spec/study_spec.h"
@@ -72,30 +72,15 @@ class TuneService final : public v1::TuneService::CallbackService {
 
   ServerUnaryReactor* Submit(CallbackServerContext* context, const v1::SubmitStudyRequest* request,
                              v1::SubmitStudyResponse* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
-    v1::Event event;
-    v1::StudySpec* spec = event.mutable_study_submitted()->mutable_spec();
-    *spec = request->spec();
-    spec::fill_defaults(*spec);
-    if (absl::Status status = check(*spec); !status.ok()) {
-      reactor->Finish(to_grpc(status, spec_details(status)));
-      return reactor;
-    }
-    auto missing = std::make_shared<Missing>(missing_artifacts(daemon_, spec->job(), "spec.job"));
-    event.mutable_study_submitted()->set_client_key(request->client_key());
-    daemon_.mind().post(
-        std::move(event),
-        [reactor, missing](const absl::Status& status, const State&) {
-          reactor->Finish(missing->status.ok() ? to_grpc(status) : to_grpc(missing->status, missing->details));
-        },
-        [request, response, missing](const State& state) {
-          auto known = state.studies_by_key.find(request->client_key());
-          const bool again = !request->client_key().empty() && known != state.studies_by_key.end();
-          response->set_id(again ? known->second : next_study_id(state, request->spec().name()));
-          if (again) missing->status = absl::OkStatus();  // what it needed then may have gone since
-          return !again && missing->status.ok();
-        });
-    return reactor;
+    Submission submission{.key = request->client_key(), .known = &State::studies_by_key, .next_id = next_study_id};
+    v1::StudySubmitted& submitted = *submission.event.mutable_study_submitted();
+    submitted.set_client_key(request->client_key());
+    *submitted.mutable_spec() = request->spec();
+    spec::fill_defaults(*submitted.mutable_spec());
+    submission.name = submitted.spec().name();
+    submission.valid = check(submitted.spec());
+    if (submission.valid.ok()) submission.missing = missing_artifacts(daemon_, submitted.spec().job(), "spec.job");
+    return submit(daemon_, context->DefaultReactor(), std::move(submission), response->mutable_id());
   }
 
   ServerUnaryReactor* Get(CallbackServerContext* context, const v1::GetStudyRequest* request,
