@@ -17,6 +17,8 @@
 namespace ds::client {
 namespace {
 
+bool is_size(const std::string& metric) { return metric == "params" || metric == "flops"; }
+
 // A value of a key of the job file: a number, a list, or else text.
 Json param_of(const std::string& text) {
   const Json value = Json::parse(text, nullptr, false);
@@ -31,28 +33,45 @@ Json params_of(const v1::StudySpec& spec, const v1::Trial& trial) {
   return params;
 }
 
+// Numbers by their objectives.
+Json by_metric(const v1::StudySpec& spec, const google::protobuf::RepeatedField<double>& values) {
+  Json out = Json::object();
+  for (int i = 0; i < std::min(values.size(), spec.objectives_size()); ++i)
+    out[spec.objectives(i).metric()] = values[i];
+  return out;
+}
+
 Json best_of(const v1::Study& study) {
   if (!study.has_best()) return nullptr;
   const v1::Recommendation& best = study.best();
-  return {{"trial", best.trial()},
-          {"mean", best.mean()},
-          {"low", best.low()},
-          {"high", best.high()},
-          {"best_observed", best.best_observed()},
-          {"best_value", best.best_value()}};
+  if (best.front().empty())
+    return {{"trial", best.trial()},
+            {"mean", best.mean()},
+            {"low", best.low()},
+            {"high", best.high()},
+            {"best_observed", best.best_observed()},
+            {"best_value", best.best_value()}};
+  Json front = Json::array();
+  for (const v1::FrontTrial& f : best.front())
+    front.push_back({{"trial", f.trial()}, {"means", by_metric(study.spec(), f.means())}});
+  return {{"trial", best.trial()}, {"front", front}};
 }
+
+bool is_front(const Json& best) { return best.contains("front"); }
 
 // "trial 12: 0.8899 [0.8871, 0.8927]"
 std::string best_cell(const Json& study) {
   const Json& best = study["best"];
   if (best.is_null()) return "-";
-  return absl::StrCat("trial ", best["trial"].get<int64_t>(), ": ", value_text(best["mean"].get<double>()), " [",
-                      value_text(best["low"].get<double>()), ", ", value_text(best["high"].get<double>()), "]");
+  const std::string trial = absl::StrCat("trial ", best["trial"].get<int64_t>());
+  if (is_front(best)) return absl::StrCat(trial, ", the knee of a front of ", best["front"].size());
+  return absl::StrCat(trial, ": ", value_text(best["mean"].get<double>()), " [", value_text(best["low"].get<double>()),
+                      ", ", value_text(best["high"].get<double>()), "]");
 }
 
 std::string observed_cell(const Json& study) {
   const Json& best = study["best"];
-  if (best.is_null()) return "-";
+  if (best.is_null() || is_front(best)) return "-";
   return absl::StrCat("trial ", best["best_observed"].get<int64_t>(), ": ",
                       value_text(best["best_value"].get<double>()));
 }
@@ -63,9 +82,12 @@ std::string trials_cell(const Json& study) {
 }
 
 std::string objective_cell(const Json& study) {
-  for (const auto& [direction, metric] : study["spec"]["objective"].items())
-    return absl::StrCat(direction, " ", metric.get<std::string>());
-  return "-";
+  std::vector<std::string> parts;
+  const Json& given = study["spec"]["objective"];
+  for (const Json& one : given.is_array() ? given : Json::array({given}))
+    for (const auto& [direction, metric] : one.items())
+      parts.push_back(absl::StrCat(direction, " ", metric.get<std::string>()));
+  return parts.empty() ? "-" : absl::StrJoin(parts, ", ");
 }
 
 std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
@@ -77,6 +99,13 @@ std::function<std::string(const Json&)> param_cell(const std::string& key) {
     return value->is_number_float() ? absl::StrFormat("%.4g", value->get<double>())
            : value->is_string()     ? value->get<std::string>()
                                     : value->dump();
+  };
+}
+
+std::function<std::string(const Json&)> value_cell(const std::string& metric) {
+  return [metric](const Json& row) -> std::string {
+    const auto value = row["values"].find(metric);
+    return value == row["values"].end() ? "-" : absl::StrFormat("%.*g", is_size(metric) ? 6 : 4, value->get<double>());
   };
 }
 
@@ -124,7 +153,20 @@ std::string short_key(const v1::StudySpec& spec, const std::string& key) {
   return std::count_if(spec.search().begin(), spec.search().end(), same) > 1 ? key : last;
 }
 
-bool better(const v1::StudySpec& spec, double a, double b) { return spec.objective().maximize() ? a > b : a < b; }
+std::string values_text(const v1::StudySpec& spec, const google::protobuf::RepeatedField<double>& values) {
+  std::vector<std::string> parts;
+  for (int i = 0; i < std::min(values.size(), spec.objectives_size()); ++i) {
+    const std::string& metric = spec.objectives(i).metric();
+    parts.push_back(absl::StrFormat("%s %.*g", metric, is_size(metric) ? 6 : 4, values[i]));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
+bool better(const v1::ObjectiveSpec& objective, double a, double b) { return objective.maximize() ? a > b : a < b; }
+
+int measured_objective(const v1::StudySpec& spec) {
+  return spec.objectives_size() > 1 && is_size(spec.objectives(0).metric()) ? 1 : 0;
+}
 
 Json study_document(const v1::Study& study) {
   return {{"id", study.id()},
@@ -144,17 +186,18 @@ Json study_document(const v1::Study& study) {
           {"spec", Json::parse(spec::to_json(study.spec(), -1))}};
 }
 
-Json trial_document(const v1::Trial& trial) {
+Json trial_document(const v1::Study& study, const v1::Trial& trial) {
   Json params = Json::object(), reports = Json::array();
   for (const auto& [key, value] : std::map<std::string, std::string>(trial.params().begin(), trial.params().end()))
     params[key] = param_of(value);
-  for (const v1::TrialReport& r : trial.reports()) reports.push_back({{"step", r.step()}, {"value", r.value()}});
+  for (const v1::TrialReport& r : trial.reports()) reports.push_back({{"step", r.step()}, {"value", r.values(0)}});
   return {{"id", trial.id()},
           {"state", state_name(trial.state())},
           {"params", params},
           {"source", trial.source()},
           {"job", trial.job()},
-          {"value", trial.has_value() ? Json(trial.value()) : Json(nullptr)},
+          {"value", trial.values_size() == 1 ? Json(trial.values(0)) : Json(nullptr)},
+          {"values", by_metric(study.spec(), trial.values())},
           {"failure", failure_name(trial.failure())},
           {"reason", trial.reason()},
           {"reports", reports},
@@ -165,19 +208,24 @@ Json trial_document(const v1::Trial& trial) {
           {"point", std::vector<double>(trial.point().begin(), trial.point().end())}};
 }
 
-absl::StatusOr<Json> best_document(const v1::Study& study, const std::vector<v1::Trial>& trials) {
-  if (!study.has_best())
+absl::StatusOr<Json> best_document(const v1::Study& study, const std::vector<v1::Trial>& trials, int64_t wanted) {
+  if (wanted < 0 && !study.has_best())
     return absl::FailedPreconditionError(
         absl::StrCat("study ", study.id(), " recommends nothing yet: no trial has ended with a value"));
-  const v1::Trial* trial = trial_of(trials, study.best().trial());
+  const int64_t id = wanted < 0 ? study.best().trial() : wanted;
+  const v1::Trial* trial = trial_of(trials, id);
+  if (trial == nullptr && wanted >= 0)
+    return absl::NotFoundError(
+        absl::StrCat("study ", study.id(), " has no trial ", wanted, "; it has ", trials.size()));
   if (trial == nullptr)
-    return absl::InternalError(absl::StrCat("study ", study.id(), " recommends trial ", study.best().trial(),
-                                            ", which the coordinator does not list"));
+    return absl::InternalError(
+        absl::StrCat("study ", study.id(), " recommends trial ", id, ", which the coordinator does not list"));
   auto job = spec::trial_job(study.spec(), trial->id(), {trial->params().begin(), trial->params().end()});
   if (!job.ok()) return job.status();
-  Json best = {{"study", study.id()}};
-  best.update(best_of(study));
-  best["metric"] = study.spec().objective().metric();
+  Json best = {{"study", study.id()}, {"trial", id}};
+  if (wanted < 0) best.update(best_of(study));
+  if (wanted < 0 && study.spec().objectives_size() == 1) best["metric"] = study.spec().objectives(0).metric();
+  best["values"] = by_metric(study.spec(), trial->values());
   best["params"] = params_of(study.spec(), *trial);
   best["job"] = Json::parse(spec::to_json(*job, -1));
   return best;
@@ -220,36 +268,56 @@ View studies_view(const std::vector<v1::Study>& studies) {
 }
 
 View trials_view(const v1::Study& study, const std::vector<v1::Trial>& trials) {
-  View view{Json::array(),
-            {{"TRIAL", text_at("/id")},
-             {"STATE", outcome_cell},
-             {absl::AsciiStrToUpper(study.spec().objective().metric()), number_at("/value", 4)},
-             {"EPOCHS", epochs_cell}},
-            "no trials yet"};
+  View view{Json::array(), {{"TRIAL", text_at("/id")}, {"STATE", outcome_cell}}, "no trials yet"};
+  bool sized = false;
+  for (const v1::ObjectiveSpec& o : study.spec().objectives()) {
+    view.columns.push_back({absl::AsciiStrToUpper(o.metric()), value_cell(o.metric())});
+    sized |= o.metric() == "params";
+  }
+  view.columns.push_back({"EPOCHS", epochs_cell});
   for (const v1::SearchSpec& search : study.spec().search())
     view.columns.push_back({absl::AsciiStrToUpper(short_key(study.spec(), search.key())), param_cell(search.key())});
-  for (const Column& column : {Column{"PARAMS", number_at("/params_count", 6)}, Column{"SOURCE", text_at("/source")},
-                               Column{"JOB", text_at("/job")}, Column{"REASON", text_at("/reason")}})
+  if (!sized) view.columns.push_back({"PARAMS", number_at("/params_count", 6)});
+  for (const Column& column :
+       {Column{"SOURCE", text_at("/source")}, Column{"JOB", text_at("/job")}, Column{"REASON", text_at("/reason")}})
     view.columns.push_back(column);
-  for (const v1::Trial& trial : trials) view.document.push_back(trial_document(trial));
+  for (const v1::Trial& trial : trials) view.document.push_back(trial_document(study, trial));
   return view;
 }
 
 View best_view(const Json& best) {
-  View view{best,
-            {{"STUDY", text_at("/study")},
-             {"TRIAL", text_at("/trial")},
-             {"METRIC", text_at("/metric")},
-             {"MEAN",
-              [](const Json& b) {
-                return absl::StrCat(value_text(b["mean"].get<double>()), ", 95 % within [",
-                                    value_text(b["low"].get<double>()), ", ", value_text(b["high"].get<double>()), "]");
-              }},
-             {"BEST OBSERVED", [](const Json& b) {
-                return observed_cell({{"best", b}});
-              }}}};
+  View view{best, {{"STUDY", text_at("/study")}, {"TRIAL", text_at("/trial")}}};
+  if (best.contains("mean")) {
+    view.columns.push_back({"METRIC", text_at("/metric")});
+    view.columns.push_back({"MEAN", [](const Json& b) {
+                              return absl::StrCat(value_text(b["mean"].get<double>()), ", 95 % within [",
+                                                  value_text(b["low"].get<double>()), ", ",
+                                                  value_text(b["high"].get<double>()), "]");
+                            }});
+    view.columns.push_back({"BEST OBSERVED", [](const Json& b) { return observed_cell({{"best", b}}); }});
+  } else {
+    for (const auto& [metric, value] : best["values"].items())
+      view.columns.push_back({absl::AsciiStrToUpper(metric), value_cell(metric)});
+  }
   for (const auto& [key, value] : best["params"].items())
     view.columns.push_back({key, [text = text_of(value)](const Json&) { return text; }});
+  return view;
+}
+
+View front_view(const v1::Study& study, const std::vector<v1::Trial>& trials) {
+  View view{Json::array(), {{"TRIAL", text_at("/trial")}}, "no front yet: no trial has ended with values"};
+  for (const v1::ObjectiveSpec& o : study.spec().objectives())
+    view.columns.push_back({absl::AsciiStrToUpper(o.metric()), value_cell(o.metric())});
+  for (const v1::SearchSpec& search : study.spec().search())
+    view.columns.push_back({absl::AsciiStrToUpper(short_key(study.spec(), search.key())), param_cell(search.key())});
+  view.columns.push_back({"", [](const Json& row) { return std::string(row["knee"].get<bool>() ? "knee" : ""); }});
+  for (const v1::FrontTrial& f : study.best().front()) {
+    const v1::Trial* trial = trial_of(trials, f.trial());
+    view.document.push_back({{"trial", f.trial()},
+                             {"values", by_metric(study.spec(), f.means())},
+                             {"params", trial ? params_of(study.spec(), *trial) : Json::object()},
+                             {"knee", f.trial() == study.best().trial()}});
+  }
   return view;
 }
 
@@ -271,23 +339,24 @@ View importance_view(const std::vector<v1::ParameterImportance>& parameters) {
 }
 
 std::string trials_csv(const v1::Study& study, const std::vector<v1::Trial>& trials) {
-  std::vector<std::string> head = {
-      "trial",        "state", study.spec().objective().metric(), "failure", "epochs", "seconds", "source", "job",
-      "params_count", "flops"};
+  const auto& objectives = study.spec().objectives();
+  std::vector<std::string> head = {"trial", "state"};
+  for (const v1::ObjectiveSpec& o : objectives) head.push_back(o.metric());
+  for (const char* name : {"failure", "epochs", "seconds", "source", "job", "params_count"}) head.emplace_back(name);
+  const bool flops = std::find(head.begin(), head.end(), "flops") == head.end();  // else it stands among the objectives
+  if (flops) head.emplace_back("flops");
   for (const v1::SearchSpec& search : study.spec().search()) head.push_back(search.key());
   std::string out = absl::StrJoin(head, ",") + "\n";
   for (const v1::Trial& trial : trials) {
     const int64_t epochs = trial.reports().empty() ? 0 : trial.reports().rbegin()->step();
-    std::vector<std::string> line = {absl::StrCat(trial.id()),
-                                     state_name(trial.state()),
-                                     trial.has_value() ? absl::StrFormat("%.17g", trial.value()) : "",
-                                     failure_name(trial.failure()),
-                                     absl::StrCat(epochs),
-                                     absl::StrFormat("%.6f", seconds_of(trial)),
-                                     trial.source(),
-                                     trial.job(),
-                                     absl::StrFormat("%.17g", trial.params_count()),
-                                     absl::StrFormat("%.17g", trial.flops())};
+    std::vector<std::string> line = {absl::StrCat(trial.id()), state_name(trial.state())};
+    for (int i = 0; i < objectives.size(); ++i)
+      line.push_back(i < trial.values_size() ? absl::StrFormat("%.17g", trial.values(i)) : "");
+    for (const std::string& cell :
+         {failure_name(trial.failure()), absl::StrCat(epochs), absl::StrFormat("%.6f", seconds_of(trial)),
+          trial.source(), trial.job(), absl::StrFormat("%.17g", trial.params_count())})
+      line.push_back(cell);
+    if (flops) line.push_back(absl::StrFormat("%.17g", trial.flops()));
     for (const v1::SearchSpec& search : study.spec().search()) {
       const auto value = trial.params().find(search.key());
       line.push_back(value == trial.params().end() ? "" : value->second);

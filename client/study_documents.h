@@ -11,14 +11,17 @@
 namespace ds::client {
 
 Json study_document(const v1::Study& study);
-Json trial_document(const v1::Trial& trial);
-// The recommendation, with the values of its trial and the job file that trains it.
-absl::StatusOr<Json> best_document(const v1::Study& study, const std::vector<v1::Trial>& trials);
+Json trial_document(const v1::Study& study, const v1::Trial& trial);
+// The recommendation, with the values of its trial and the job file that trains it. `trial` >= 0: of this one instead.
+absl::StatusOr<Json> best_document(const v1::Study& study, const std::vector<v1::Trial>& trials, int64_t trial = -1);
 
 View study_view(const v1::Study& study);
 View studies_view(const std::vector<v1::Study>& studies);
 View trials_view(const v1::Study& study, const std::vector<v1::Trial>& trials);
 View best_view(const Json& best);
+// Of two objectives: a line a trial of the front, with posterior means, values of the search, and which one is the
+// knee.
+View front_view(const v1::Study& study, const std::vector<v1::Trial>& trials);
 View importance_view(const std::vector<v1::ParameterImportance>& parameters);
 
 // One line a trial, with a head; numbers keep every bit.
@@ -30,7 +33,11 @@ std::string state_name(v1::TrialState state);  // "FINISHED"
 std::string value_text(double value);
 // "lr" of "train.optimizer.lr", where no other key of the search ends so.
 std::string short_key(const v1::StudySpec& spec, const std::string& key);
-// Whether `a` is a better value than `b`.
-bool better(const v1::StudySpec& spec, double a, double b);
+// Of one objective, or two: "test_accuracy 0.8912, params 25450".
+std::string values_text(const v1::StudySpec& spec, const google::protobuf::RepeatedField<double>& values);
+// Whether `a` is a better value of the objective than `b`.
+bool better(const v1::ObjectiveSpec& objective, double a, double b);
+// The first objective that trials measure.
+int measured_objective(const v1::StudySpec& spec);
 
 }  // namespace ds::client

@@ -88,13 +88,14 @@ class KeyAxis {
 
 class Plot {
  public:
-  Plot(const v1::Study& study, const Trials& trials) : study_(study), spec_(study.spec()) {
+  Plot(const v1::Study& study, const Trials& trials)
+      : study_(study), spec_(study.spec()), goal_(measured_objective(spec_)), objective_(spec_.objectives(goal_)) {
     for (const v1::Trial& t : trials)
       if (ended(t.state())) ended_.push_back(&t);
     std::stable_sort(ended_.begin(), ended_.end(),
                      [](auto* a, auto* b) { return a->finished_at_us() < b->finished_at_us(); });
     for (const v1::Trial* t : ended_)
-      if (t->has_value() && t->state() != v1::TRIAL_FAILED) valued_.push_back(t);
+      if (t->values_size() > goal_ && t->state() != v1::TRIAL_FAILED) valued_.push_back(t);
     if (!valued_.empty()) bound();
   }
 
@@ -105,7 +106,13 @@ class Plot {
   absl::StatusOr<std::string> pareto() const;
 
  private:
+  struct Across;
+  Across across() const;
+  Svg::Points staircase(const std::vector<const v1::Trial*>& trials, const Across& across, const Axis& x, const Axis& y,
+                        double end) const;
   void bound();
+  bool is_of_front(const v1::Trial& trial) const;
+  double value(const v1::Trial& trial) const { return trial.values(goal_); }
   std::string about(const v1::Trial& trial) const;
   void heading(Svg& svg, const std::string& what) const;
   Axis values(double from, double to) const;
@@ -117,6 +124,8 @@ class Plot {
 
   const v1::Study& study_;
   const v1::StudySpec& spec_;
+  const int goal_;  // the objective of the upright axis: the first that trials measure
+  const v1::ObjectiveSpec& objective_;
   std::vector<const v1::Trial*> ended_, valued_;  // in the order in which they ended
   double low_ = 0, high_ = 0;                     // of the values that are shown at their place
   int64_t beyond_ = 0;                            // trials with worse ones
@@ -125,17 +134,25 @@ class Plot {
 // Hopeless trials would press all others into a line: the axis ends where Tukey's fence is on the side of the worse.
 void Plot::bound() {
   std::vector<double> values;
-  for (const v1::Trial* t : valued_) values.push_back(t->value());
+  for (const v1::Trial* t : valued_) values.push_back(value(*t));
   std::sort(values.begin(), values.end());
   low_ = values.front(), high_ = values.back();
   const double lower = values[values.size() / 4], upper = values[values.size() * 3 / 4], fence = 1.5 * (upper - lower);
   if (values.size() < 4 || fence == 0) return;
-  const bool maximize = spec_.objective().maximize();
+  const bool maximize = objective_.maximize();
   const auto shown = [&](double v) { return maximize ? v >= lower - fence : v <= upper + fence; };
   const auto inside = std::partition(values.begin(), values.end(), shown);
-  beyond_ = values.end() - inside;
   (maximize ? low_ : high_) =
       maximize ? *std::min_element(values.begin(), inside) : *std::max_element(values.begin(), inside);
+  for (const v1::Trial* t : valued_)  // an end of the front may be far from all others
+    if (is_of_front(*t)) low_ = std::min(low_, value(*t)), high_ = std::max(high_, value(*t));
+  beyond_ = std::count_if(valued_.begin(), valued_.end(),
+                          [&](const v1::Trial* t) { return value(*t) < low_ || value(*t) > high_; });
+}
+
+bool Plot::is_of_front(const v1::Trial& trial) const {
+  return std::any_of(study_.best().front().begin(), study_.best().front().end(),
+                     [&](const v1::FrontTrial& f) { return f.trial() == trial.id(); });
 }
 
 std::string Plot::about(const v1::Trial& trial) const {
@@ -143,7 +160,9 @@ std::string Plot::about(const v1::Trial& trial) const {
   for (const v1::SearchSpec& s : spec_.search())
     if (const auto value = trial.params().find(s.key()); value != trial.params().end())
       parts.push_back(absl::StrCat(short_key(spec_, s.key()), " ", value->second));
-  const std::string end = trial.has_value() ? value_text(trial.value()) : failure_name(trial.failure());
+  const std::string end = trial.values_size() == 1  ? value_text(trial.values(0))
+                          : trial.values_size() > 1 ? values_text(spec_, trial.values())
+                                                    : failure_name(trial.failure());
   return absl::StrCat("trial ", trial.id(), ": ", end, "; ", absl::StrJoin(parts, ", "));
 }
 
@@ -180,14 +199,14 @@ void Plot::mark(Svg& svg, double x, double y, const v1::Trial& trial) const {
 double Plot::rank(const v1::Trial& trial) const {
   if (valued_.size() < 2) return 1;
   const auto worse = std::count_if(valued_.begin(), valued_.end(),
-                                   [&](const v1::Trial* t) { return better(spec_, trial.value(), t->value()); });
+                                   [&](const v1::Trial* t) { return better(objective_, value(trial), value(*t)); });
   return static_cast<double>(worse) / static_cast<double>(valued_.size() - 1);
 }
 
 std::string Plot::history() const {
   constexpr double kLeft = 84, kRight = 860, kTop = 70, kBottom = 350;
   Svg svg(900, 420);
-  heading(svg, absl::StrCat(spec_.objective().metric(), " of each trial"));
+  heading(svg, absl::StrCat(objective_.metric(), " of each trial"));
   frame(svg, kLeft, kRight, kTop, kBottom);
   const Axis x(0, static_cast<double>(ended_.size()) + 1, false, kLeft, kRight), y = values(kBottom, kTop);
   for (const double t : x.ticks())
@@ -201,10 +220,10 @@ std::string Plot::history() const {
       svg.cross(at, kBottom + 10, 3.5, colour::kOrange, about(trial));
       continue;
     }
-    mark(svg, at, y.at(trial.value()), trial);
+    mark(svg, at, y.at(value(trial)), trial);
     const double before = incumbent;
     const bool first = best.empty();
-    if (first || better(spec_, trial.value(), incumbent)) incumbent = trial.value();
+    if (first || better(objective_, value(trial), incumbent)) incumbent = value(trial);
     if (!first) best.emplace_back(at, y.at(before));
     best.emplace_back(at, y.at(incumbent));
   }
@@ -231,7 +250,8 @@ std::string Plot::parallel() const {
   std::vector<KeyAxis> keys;
   for (const v1::SearchSpec& s : spec_.search()) keys.emplace_back(s, kBottom, kTop);
   std::vector<const v1::Trial*> order = valued_;  // the best on top
-  std::stable_sort(order.begin(), order.end(), [&](auto* a, auto* b) { return better(spec_, b->value(), a->value()); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](auto* a, auto* b) { return better(objective_, value(*b), value(*a)); });
   bool inactive = false;
   for (const v1::Trial* trial : order) {
     Svg::Points points;
@@ -241,7 +261,7 @@ std::string Plot::parallel() const {
       inactive |= !active;
       points.emplace_back(x(i), active ? keys[static_cast<size_t>(i)].at(value->second) : kAway);
     }
-    points.emplace_back(x(axes - 1), y.at(trial->value()));
+    points.emplace_back(x(axes - 1), y.at(value(*trial)));
     const bool best = trial == order.back();
     const double part = rank(*trial);
     svg.path(points, best ? colour::kOrange : blend("#dbe7f4", colour::kBlue, part * part), best ? 2.5 : 1.2);
@@ -249,7 +269,7 @@ std::string Plot::parallel() const {
   for (int i = 0; i < axes; ++i) {
     svg.line(x(i), kTop, x(i), kBottom, colour::kInk);
     const bool objective = i + 1 == axes;
-    svg.text(x(i), kTop - 14, objective ? spec_.objective().metric() : short_key(spec_, spec_.search(i).key()),
+    svg.text(x(i), kTop - 14, objective ? objective_.metric() : short_key(spec_, spec_.search(i).key()),
              Align::kMiddle);
     if (!objective)
       for (const auto& [at, label] : keys[static_cast<size_t>(i)].labels())
@@ -271,8 +291,8 @@ void Plot::slice_of(Svg& svg, const v1::SearchSpec& search, double left, double 
   for (const auto& [at, label] : x.labels()) svg.text(at, bottom + 16, label, Align::kMiddle, 11);
   svg.text((left + right) / 2, bottom + 34, search.key(), Align::kMiddle);
   for (const v1::Trial* trial : valued_)
-    if (const auto value = trial->params().find(search.key()); value != trial->params().end())
-      mark(svg, x.at(value->second), y.at(trial->value()), *trial);
+    if (const auto found = trial->params().find(search.key()); found != trial->params().end())
+      mark(svg, x.at(found->second), y.at(value(*trial)), *trial);
 }
 
 std::string Plot::slice() const {
@@ -280,43 +300,72 @@ std::string Plot::slice() const {
   const int rows = (spec_.search_size() + kColumns - 1) / kColumns;
   const int columns = std::min(kColumns, std::max(2, spec_.search_size()));
   Svg svg(static_cast<int>(columns * (kPanel + 50) + 30), static_cast<int>(70 + rows * kPanelHeight));
-  heading(svg, absl::StrCat(spec_.objective().metric(), " over each parameter"));
+  heading(svg, absl::StrCat(objective_.metric(), " over each parameter"));
   for (int i = 0; i < spec_.search_size(); ++i)
     slice_of(svg, spec_.search(i), 74 + (kPanel + 50) * (i % kColumns), 74 + kPanelHeight * (i / kColumns));
   return svg.str();
 }
 
-absl::StatusOr<std::string> Plot::pareto() const {
-  constexpr double kLeft = 84, kRight = 860, kTop = 70, kBottom = 350;
-  std::vector<const v1::Trial*> sized;
-  for (const v1::Trial* t : valued_)
-    if (t->params_count() > 0) sized.push_back(t);
-  if (sized.empty())
-    return absl::FailedPreconditionError(
-        absl::StrCat("study ", study_.id(), ": the number of parameters of its models is not known"));
-  std::stable_sort(sized.begin(), sized.end(), [&](auto* a, auto* b) {
-    return a->params_count() != b->params_count() ? a->params_count() < b->params_count()
-                                                  : better(spec_, a->value(), b->value());
-  });
-  Svg svg(900, 420);
-  heading(svg, absl::StrCat(spec_.objective().metric(), " over the size of the model"));
-  frame(svg, kLeft, kRight, kTop, kBottom);
-  const double least = sized.front()->params_count(), most = sized.back()->params_count();
-  const Axis x(least * 0.9, most * 1.1, most > 10 * least, kLeft, kRight), y = values(kBottom, kTop);
-  for (const double t : x.ticks()) svg.text(x.at(t), kBottom + 18, absl::StrFormat("%g", t), Align::kMiddle, 11);
+// What the objective is drawn over: the other one, or the size of the model.
+struct Plot::Across {
+  v1::ObjectiveSpec objective;
+  std::string title;
+  int index;  // of the trials' values; -1: the size
+
+  double at(const v1::Trial& t) const { return index < 0 ? t.params_count() : t.values(index); }
+  bool positive() const { return objective.metric() == "params" || objective.metric() == "flops"; }
+};
+
+Plot::Across Plot::across() const {
+  if (spec_.objectives_size() > 1)
+    return {spec_.objectives(1 - goal_), spec_.objectives(1 - goal_).metric(), 1 - goal_};
+  Across size{{}, "parameters of the model", -1};
+  size.objective.set_metric("params");
+  return size;
+}
+
+// From the better end on: what is better than all so far is of the front.
+Svg::Points Plot::staircase(const std::vector<const v1::Trial*>& trials, const Across& across, const Axis& x,
+                            const Axis& y, double end) const {
   Svg::Points front;
   double best = 0;
-  for (const v1::Trial* trial : sized) {
-    const double at = x.at(trial->params_count());
-    mark(svg, at, y.at(trial->value()), *trial);
-    if (!front.empty() && !better(spec_, trial->value(), best)) continue;
-    if (!front.empty()) front.emplace_back(at, y.at(best));
-    best = trial->value();
-    front.emplace_back(at, y.at(best));
+  for (const v1::Trial* trial : trials) {
+    if (!front.empty() && !better(objective_, value(*trial), best)) continue;
+    if (!front.empty()) front.emplace_back(x.at(across.at(*trial)), y.at(best));
+    best = value(*trial);
+    front.emplace_back(x.at(across.at(*trial)), y.at(best));
   }
-  front.emplace_back(kRight, y.at(best));
-  svg.path(front, colour::kGreen, 2);
-  svg.text((kLeft + kRight) / 2, kBottom + 44, "parameters of the model", Align::kMiddle);
+  front.emplace_back(end, y.at(best));
+  return front;
+}
+
+absl::StatusOr<std::string> Plot::pareto() const {
+  constexpr double kLeft = 84, kRight = 860, kTop = 70, kBottom = 350;
+  const Across across = this->across();
+  std::vector<const v1::Trial*> shown;
+  for (const v1::Trial* t : valued_)
+    if (!across.positive() || across.at(*t) > 0) shown.push_back(t);
+  if (shown.empty())
+    return absl::FailedPreconditionError(
+        absl::StrCat("study ", study_.id(), ": the number of parameters of its models is not known"));
+  std::stable_sort(shown.begin(), shown.end(), [&](auto* a, auto* b) {
+    return across.at(*a) != across.at(*b) ? better(across.objective, across.at(*a), across.at(*b))
+                                          : better(objective_, value(*a), value(*b));
+  });
+  const bool maximize = across.objective.maximize();
+  const double one = across.at(*shown.front()), other = across.at(*shown.back());
+  const double least = std::min(one, other), most = std::max(one, other), room = (most - least) * 0.05;
+  const bool log = across.positive() && most > 10 * least;
+  const Axis x = across.positive() ? Axis(least * 0.9, most * 1.1, log, kLeft, kRight)
+                                   : Axis(least - room, most + room, false, kLeft, kRight);
+  const Axis y = values(kBottom, kTop);
+  Svg svg(900, 420);
+  heading(svg, absl::StrCat(objective_.metric(), " over ", across.index < 0 ? "the size of the model" : across.title));
+  frame(svg, kLeft, kRight, kTop, kBottom);
+  for (const double t : x.ticks()) svg.text(x.at(t), kBottom + 18, absl::StrFormat("%g", t), Align::kMiddle, 11);
+  for (const v1::Trial* trial : shown) mark(svg, x.at(across.at(*trial)), y.at(value(*trial)), *trial);
+  svg.path(staircase(shown, across, x, y, maximize ? kLeft : kRight), colour::kGreen, 2);
+  svg.text((kLeft + kRight) / 2, kBottom + 44, across.title, Align::kMiddle);
   return svg.str();
 }
 

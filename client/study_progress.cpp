@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "client/client.h"
 #include "client/documents.h"
@@ -23,7 +24,7 @@ constexpr int kSpark = 40;
 std::vector<const v1::Trial*> with_values(const Trials& trials) {
   std::vector<const v1::Trial*> out;
   for (const v1::Trial& t : trials)
-    if (ended(t.state()) && t.has_value() && t.state() != v1::TRIAL_FAILED) out.push_back(&t);
+    if (ended(t.state()) && t.values_size() > 0 && t.state() != v1::TRIAL_FAILED) out.push_back(&t);
   std::stable_sort(out.begin(), out.end(), [](auto* a, auto* b) { return a->finished_at_us() < b->finished_at_us(); });
   return out;
 }
@@ -45,12 +46,27 @@ std::string head_line(const v1::Study& study, const Trials& trials) {
   return out + eta(study, trials);
 }
 
+// "front of 5: test_accuracy 0.8812 to 0.8012, params 50890 to 12345  knee: trial 3, test_accuracy 0.86, params 25450"
+std::string front_line(const v1::Study& study) {
+  const auto& front = study.best().front();
+  std::vector<std::string> ranges;
+  std::string knee;
+  for (int i = 0; i < study.spec().objectives_size(); ++i)
+    ranges.push_back(absl::StrFormat("%s %s to %s", study.spec().objectives(i).metric(),
+                                     value_text(front.begin()->means(i)), value_text(front.rbegin()->means(i))));
+  for (const v1::FrontTrial& f : front)
+    if (f.trial() == study.best().trial()) knee = values_text(study.spec(), f.means());
+  return absl::StrFormat("front of %d: %s  knee: trial %d, %s", front.size(), absl::StrJoin(ranges, ", "),
+                         study.best().trial(), knee);
+}
+
 std::string best_line(const v1::Study& study, const Trials& trials) {
-  const std::string& metric = study.spec().objective().metric();
-  if (!study.has_best()) return absl::StrCat(metric, ": no trial has ended with a value yet");
+  const v1::ObjectiveSpec& objective = study.spec().objectives(0);
+  if (!study.has_best()) return absl::StrCat(objective.metric(), ": no trial has ended with a value yet");
+  if (!study.best().front().empty()) return front_line(study);
   const v1::Recommendation& best = study.best();
-  return absl::StrFormat("%s %s  best %s (trial %d)  recommended: trial %d, %s [%s, %s]", metric,
-                         sparkline(incumbents(study.spec(), trials), study.spec().objective().maximize(), kSpark),
+  return absl::StrFormat("%s %s  best %s (trial %d)  recommended: trial %d, %s [%s, %s]", objective.metric(),
+                         sparkline(incumbents(study.spec(), trials), objective.maximize(), kSpark),
                          value_text(best.best_value()), best.best_observed(), best.trial(), value_text(best.mean()),
                          value_text(best.low()), value_text(best.high()));
 }
@@ -90,7 +106,7 @@ winsize size_of(FILE* out) {
 std::vector<double> incumbents(const v1::StudySpec& spec, const Trials& trials) {
   std::vector<double> out;
   for (const v1::Trial* t : with_values(trials))
-    out.push_back(out.empty() || better(spec, t->value(), out.back()) ? t->value() : out.back());
+    out.push_back(out.empty() || better(spec.objectives(0), t->values(0), out.back()) ? t->values(0) : out.back());
   return out;
 }
 
@@ -126,10 +142,12 @@ double seconds_left(const v1::Study& study, const Trials& trials) {
 std::string trial_line(const v1::Study& study, const Trials& trials, const v1::Trial& trial) {
   std::string out = absl::StrCat(study.id(), " trial ", trial.id(), " ", state_name(trial.state()));
   if (trial.failure() != v1::FAILURE_UNSPECIFIED) absl::StrAppend(&out, " ", failure_name(trial.failure()));
-  if (trial.has_value()) absl::StrAppend(&out, " ", study.spec().objective().metric(), " ", value_text(trial.value()));
+  if (trial.values_size() > 0) absl::StrAppend(&out, " ", values_text(study.spec(), trial.values()));
   if (!trial.reason().empty()) absl::StrAppend(&out, " (", trial.reason(), ")");
   if (!ended(trial.state())) return out;
-  if (study.has_best())
+  if (study.has_best() && !study.best().front().empty())
+    absl::StrAppend(&out, ", front of ", study.best().front_size());
+  else if (study.has_best())
     absl::StrAppend(&out, ", best ", value_text(study.best().best_value()), " of trial ", study.best().best_observed());
   return absl::StrCat(out, ", ", ended_count(study), "/", study.spec().budget().trials(), eta(study, trials));
 }

@@ -14,7 +14,7 @@ namespace ds::client {
 
 using Trials = std::vector<v1::Trial>;  // by id
 
-// The best value after each trial that ended with one, in the order in which they ended.
+// The best value after each trial that ended with one, in the order in which they ended. Studies of one objective.
 std::vector<double> incumbents(const v1::StudySpec& spec, const Trials& trials);
 // "▁▃▅▇█", at most `columns` wide; the best is highest, whether it is the largest value or the smallest.
 std::string sparkline(const std::vector<double>& values, bool maximize, int columns);

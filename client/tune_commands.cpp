@@ -77,16 +77,31 @@ absl::StatusOr<StudyAndTrials> fetch(Client& client, const std::string& id) {
   return StudyAndTrials{*std::move(study), *std::move(trials)};
 }
 
-// As YAML it is a job file.
-int show_best(const Shell& shell, const StudyAndTrials& all) {
-  auto best = best_document(all.study, all.trials);
-  if (!best.ok()) return shell.fail(best.status());
-  if (shell.format != Format::kYaml) return shell.show(best_view(*best));
+// What a job file that trains a trial's configuration says of it.
+std::string job_file_head(const StudyAndTrials& all, const Json& best) {
   const v1::Recommendation& r = all.study.best();
-  std::cout << "# study " << all.study.id() << ", trial " << r.trial() << ": " << all.study.spec().objective().metric()
-            << " " << value_text(r.mean()) << ", 95 % within [" << value_text(r.low()) << ", " << value_text(r.high())
-            << "]\n"
-            << to_yaml((*best)["job"]) << std::flush;
+  const v1::StudySpec& spec = all.study.spec();
+  const int64_t id = best["trial"].get<int64_t>();
+  const std::string head = absl::StrCat("# study ", all.study.id(), ", trial ", id, ": ");
+  if (best.contains("mean"))
+    return absl::StrCat(head, spec.objectives(0).metric(), " ", value_text(r.mean()), ", 95 % within [",
+                        value_text(r.low()), ", ", value_text(r.high()), "]\n");
+  std::string values = "no value";
+  for (const v1::Trial& t : all.trials)
+    if (t.id() == id && t.values_size() > 0) values = values_text(spec, t.values());
+  const size_t front = best.contains("front") ? best["front"].size() : 0;
+  return absl::StrCat(head, values,
+                      front == 0 ? "" : absl::StrCat("; the knee of a front of ", front, ", for another: --trial N"),
+                      "\n");
+}
+
+// As YAML it is a job file; of two objectives a table shows the front.
+int show_best(const Shell& shell, const StudyAndTrials& all, int64_t trial) {
+  auto best = best_document(all.study, all.trials, trial);
+  if (!best.ok()) return shell.fail(best.status());
+  if (shell.format == Format::kTable && best->contains("front")) return shell.show(front_view(all.study, all.trials));
+  if (shell.format != Format::kYaml) return shell.show(best_view(*best));
+  std::cout << job_file_head(all, *best) << to_yaml((*best)["job"]) << std::flush;
   return kOk;
 }
 
@@ -107,6 +122,7 @@ struct StudyArguments {
   std::string id, file, name, key, kind;
   bool wait = false, csv = false;
   int limit = 0;
+  int64_t trial = -1;
 };
 
 using OnStudy = std::function<int(Client&, const std::string& id, const StudyArguments&)>;
@@ -182,8 +198,14 @@ void add_study_reads(CLI::App* tune, Shell& shell) {
   add_study_show(tune, shell, "trials", "List a study's trials", [&shell](const StudyAndTrials& all, Arguments) {
     return shell.show(trials_view(all.study, all.trials));
   });
-  add_study_show(tune, shell, "best", "Show the recommended configuration; with -o yaml as a job file",
-                 [&shell](const StudyAndTrials& all, Arguments) { return show_best(shell, all); });
+  add_study_show(
+      tune, shell, "best",
+      "Show the recommended configuration, of two objectives the front; with -o yaml as a job file",
+      [&shell](const StudyAndTrials& all, Arguments a) { return show_best(shell, all, a.trial); },
+      [](CLI::App* command, StudyArguments& a) {
+        command->add_option("--trial", a.trial, "the configuration of this trial instead")
+            ->check(CLI::NonNegativeNumber);
+      });
   add_study_verb(tune, shell, "importance", "Show how much each parameter matters",
                  [&shell](Client& client, Id id, Arguments) {
                    auto parameters = client.importance(id);

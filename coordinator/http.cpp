@@ -10,6 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 
@@ -95,13 +96,19 @@ int on_history(mg_connection* connection, void* data) {
   return answer(connection, 200, "application/json", list.dump());
 }
 
-// The best value so far, after each trial that ended with one.
+std::string objective_of(const v1::StudySpec& spec) {
+  return absl::StrJoin(spec.objectives(), ", ",
+                       [](std::string* out, const v1::ObjectiveSpec& o) { absl::StrAppend(out, o.metric()); });
+}
+
+// The best value so far, after each trial that ended with one. Of two objectives there is none.
 nlohmann::json best_so_far(const v1::StudyRecord& record) {
-  const double sign = record.study().spec().objective().maximize() ? 1 : -1;
   nlohmann::json curve = nlohmann::json::array();
+  if (record.study().spec().objectives_size() != 1) return curve;
+  const double sign = record.study().spec().objectives(0).maximize() ? 1 : -1;
   for (const v1::TuneEvent& e : record.log()) {
     if (!e.has_told()) continue;
-    const double value = e.told().value();
+    const double value = e.told().values(0);
     curve.push_back(curve.empty() || sign * value > sign * curve.back().get<double>() ? value
                                                                                       : curve.back().get<double>());
   }
@@ -113,7 +120,7 @@ nlohmann::json summary(const v1::StudyRecord& record) {
   return {{"id", study.id()},
           {"state", v1::StudyState_Name(study.state())},
           {"reason", study.reason()},
-          {"objective", study.spec().objective().metric()},
+          {"objective", objective_of(study.spec())},
           {"trials", study.spec().budget().trials()},
           {"finished", study.trials_finished()},
           {"failed", study.trials_failed()},
@@ -121,7 +128,8 @@ nlohmann::json summary(const v1::StudyRecord& record) {
           {"epochs", study.epochs()},
           {"epochs_saved", study.epochs_saved()},
           {"created_at_us", study.created_at_us()},
-          {"best_so_far", best_so_far(record)}};
+          {"best_so_far", best_so_far(record)},
+          {"front", study.best().front_size()}};
 }
 
 int on_studies(mg_connection* connection, void* data) {

@@ -135,7 +135,8 @@ void Meters::add_studies(const State& state, absl::Time now, std::vector<MetricF
           {"state", v1::TrialState_Name(static_cast<v1::TrialState>(s)).substr(sizeof("TRIAL_") - 1)});
       metric.gauge.value = n;
     }
-    if (study.has_best()) add(best, "study", id).gauge.value = study.best().best_value();
+    if (study.has_best() && study.best().front().empty())
+      add(best, "study", id).gauge.value = study.best().best_value();
   }
   families.push_back(std::move(trials));
   families.push_back(std::move(best));

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <map>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "coordinator/log.h"
 
@@ -22,9 +22,14 @@ void log_change(const v1::Job& job, v1::JobState before) {
                v1::JobState_Name(job.state()), v1::JobState_Name(before), in_quotes(job.reason()));
 }
 
-void add_evaluations(const v1::MetricsBatch& batch, v1::JobProgress& progress) {
+// What a study measures its trial by: evaluations, or of the steps of an epoch the last one.
+void add_marks(const v1::MetricsBatch& batch, const v1::StudySpec& study, v1::JobProgress& progress) {
+  const bool by_steps = measured_by_steps(study);
   for (const v1::MetricRecord& record : batch.records()) {
-    if (record.kind() == "eval") *progress.add_evaluations() = record;
+    if (record.kind() != (by_steps ? "train" : "eval")) continue;
+    const int marks = progress.marks_size();
+    const bool same = by_steps && marks > 0 && progress.marks(marks - 1).epoch() == record.epoch();
+    *(same ? progress.mutable_marks(marks - 1) : progress.add_marks()) = record;
   }
 }
 
@@ -33,8 +38,8 @@ void log_study(const v1::StudyRecord& record, const NotifyStudy& how) {
   for (const int64_t id : how.trials) {
     const v1::Trial& t = record.trials(static_cast<int>(id)).trial();
     spdlog::info("event=trial study={} trial={} job={} state={} source={} value={} reason={}", study.id(), id, t.job(),
-                 v1::TrialState_Name(t.state()), t.source(), t.has_value() ? absl::StrCat(t.value()) : "none",
-                 in_quotes(t.reason()));
+                 v1::TrialState_Name(t.state()), t.source(),
+                 t.values().empty() ? "none" : absl::StrJoin(t.values(), ","), in_quotes(t.reason()));
   }
   if (how.before == how.after) return;
   spdlog::info("event=study study={} state={} before={} reason={}", study.id(), v1::StudyState_Name(how.after),
@@ -159,7 +164,8 @@ void Mind::take_metrics(std::vector<Metrics> metrics) {
     if (state_.jobs.count(m.batch.job())) {
       v1::JobProgress*& p = by_job[{m.batch.job(), m.batch.generation()}];
       if (!p) p = event.mutable_progressed()->add_jobs();
-      if (!state_.jobs.at(m.batch.job()).job().study().empty()) add_evaluations(m.batch, *p);
+      const std::string& study = state_.jobs.at(m.batch.job()).job().study();
+      if (!study.empty()) add_marks(m.batch, state_.studies.at(study).study().spec(), *p);
       for (v1::MetricRecord& record : *m.batch.mutable_records()) {
         record.set_generation(m.batch.generation());
         batch_.metrics.push_back({m.batch.job(), std::move(record)});

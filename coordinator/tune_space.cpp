@@ -69,6 +69,22 @@ absl::StatusOr<autotune::Space> make_space(const v1::StudySpec& spec) {
   return autotune::Space::create(std::move(parameters), {std::move(valid)});
 }
 
+std::vector<autotune::Objective> objectives_of(const v1::StudySpec& spec) {
+  auto study = std::make_shared<const v1::StudySpec>(spec);
+  std::vector<autotune::Objective> out;
+  for (const v1::ObjectiveSpec& o : spec.objectives()) {
+    out.push_back({.maximize = o.maximize()});
+    if (!spec::is_known(o)) continue;
+    out.back().known = [study, flops = o.metric() == "flops"](const autotune::Space& space,
+                                                              const autotune::Point& point) {
+      const absl::StatusOr<v1::JobSpec> job = spec::trial_job(*study, 0, params_of(space, point));
+      const std::optional<spec::ModelSize> size = job.ok() ? spec::model_size(*job) : std::nullopt;
+      return !size ? 0.0 : flops ? size->flops : size->params;  // no job, no trial: the space does not have the point
+    };
+  }
+  return out;
+}
+
 std::map<std::string, std::string> params_of(const autotune::Space& space, const autotune::Point& point) {
   std::map<std::string, std::string> params;
   for (int i = 0; i < space.size(); ++i) {

@@ -8,6 +8,7 @@
 #include "coordinator/log.h"
 #include "coordinator/tune_space.h"
 #include "proto/spec/study_spec.h"
+#include "scheduler/autotune/hypervolume.h"
 #include "scheduler/autotune/importance.h"
 
 namespace ds::coordinator {
@@ -34,9 +35,9 @@ autotune::Event event_of(const v1::TuneEvent& e) {
       return autotune::Asked{
           e.trial(), {e.asked().point().begin(), e.asked().point().end()}, std::string(e.asked().source())};
     case v1::TuneEvent::kReported:
-      return autotune::Reported{e.trial(), e.reported().step(), e.reported().value()};
+      return autotune::Reported{e.trial(), e.reported().step(), e.reported().values(0)};
     case v1::TuneEvent::kTold:
-      return autotune::Told{e.trial(), {e.told().value()}, e.told().stopped()};
+      return autotune::Told{e.trial(), {e.told().values().begin(), e.told().values().end()}, e.told().stopped()};
     default:
       return autotune::Failed{e.trial(), failure_of(e.failed())};
   }
@@ -47,7 +48,7 @@ absl::StatusOr<autotune::Study> make_study(const v1::StudySpec& spec) {
   if (!space.ok()) return space.status();
   autotune::StudyOptions options;
   options.seed = spec.seed();
-  options.objectives = {{.maximize = spec.objective().maximize()}};
+  options.objectives = objectives_of(spec);
   options.stopping = spec.early_stopping();
   return autotune::Study::create(*std::move(space), std::move(options));
 }
@@ -74,21 +75,45 @@ void suggest(const Tune& question, const v1::StudySpec& spec, const absl::Status
   }
 }
 
+absl::Status recommend_one(const autotune::Study& study, v1::Recommendation& best) {
+  const absl::StatusOr<autotune::Recommendation> found = study.recommend();
+  if (!found.ok()) return found.status();
+  best.set_trial(found->trial);
+  best.set_mean(found->mean);
+  best.set_low(found->low);
+  best.set_high(found->high);
+  best.set_best_observed(found->best_observed);
+  for (const autotune::Trial& t : study.trials()) {
+    if (t.id == found->best_observed) best.set_best_value(t.values[0]);
+  }
+  return absl::OkStatus();
+}
+
+// Nobody but the user can weigh one objective against the other: what is retrained is the knee, and said to be it.
+absl::Status recommend_front(const autotune::Study& study, v1::Recommendation& best) {
+  const absl::StatusOr<std::vector<autotune::Best>> front = study.front();
+  if (!front.ok()) return front.status();
+  std::vector<autotune::Pair> means;
+  for (const autotune::Best& b : *front) {
+    v1::FrontTrial* trial = best.add_front();
+    trial->set_trial(b.trial);
+    trial->mutable_means()->Add(b.means.begin(), b.means.end());
+    means.push_back({b.means[0], b.means[1]});
+  }
+  best.set_trial((*front)[autotune::knee(means)].trial);
+  return absl::OkStatus();
+}
+
 void recommend(const Tune& question, const absl::StatusOr<const autotune::Study*>& study, v1::StudyRecommended& out) {
   out.set_study(question.study);
   out.set_prefix(question.prefix);
-  const absl::StatusOr<autotune::Recommendation> found =
-      study.ok() ? (*study)->recommend() : absl::StatusOr<autotune::Recommendation>(study.status());
-  if (!found.ok()) return out.set_error(std::string(found.status().message()));
-  v1::Recommendation* best = out.mutable_best();
-  best->set_trial(found->trial);
-  best->set_mean(found->mean);
-  best->set_low(found->low);
-  best->set_high(found->high);
-  best->set_best_observed(found->best_observed);
-  for (const autotune::Trial& t : (*study)->trials()) {
-    if (t.id == found->best_observed) best->set_best_value(t.values[0]);
-  }
+  if (!study.ok()) return out.set_error(std::string(study.status().message()));
+  const bool two = (*study)->options().objectives.size() > 1;
+  const absl::Status done =
+      two ? recommend_front(**study, *out.mutable_best()) : recommend_one(**study, *out.mutable_best());
+  if (done.ok()) return;
+  out.clear_best();
+  out.set_error(std::string(done.message()));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The body of apply(): one event at work on one state. Private to core/.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ inline constexpr int kAutomatic = -1;  // StrategySpec.data_parallel: auto
 // profiles.cpp: messages and the planner's values
 bool needs_profile(const v1::JobRecord& record);
 v1::Plan plan_message(const plan::DataParallelPlan& plan);
+
+using Values = google::protobuf::RepeatedField<double>;  // of objectives
 
 class Machine {
  public:
@@ -113,10 +116,11 @@ class Machine {
   // trials.cpp: one trial
   void touch(v1::StudyRecord& record, v1::TrialRecord& trial);
   void begin_trial(v1::StudyRecord& record, const v1::TrialSuggested& event);
+  static std::optional<v1::MetricRecord> epoch_end(v1::TrialRecord& trial, const v1::MetricRecord& mark);
   void trial_progressed(const v1::JobRecord& job, const v1::JobProgress& p);
   void trial_ended(v1::StudyRecord& record, v1::TrialRecord& trial, const v1::JobRecord& job);
   void end_trial(v1::StudyRecord& record, v1::TrialRecord& trial, v1::TrialState state);
-  void tell(v1::StudyRecord& record, v1::TrialRecord& trial, double value, bool stopped);
+  void tell(v1::StudyRecord& record, v1::TrialRecord& trial, const Values& measured, bool stopped);
   void fail(v1::StudyRecord& record, v1::TrialRecord& trial, v1::FailureClass failure, const std::string& reason);
 
   // placing.cpp

@@ -51,6 +51,12 @@ bool holds_slots(const v1::JobRecord& record) {
 
 std::string device(const v1::RankRecord& rank) { return "cpu:" + std::to_string(rank.slot()); }
 
+bool measured_by_steps(const v1::StudySpec& spec) {
+  return std::none_of(spec.objectives().begin(), spec.objectives().end(), [](const v1::ObjectiveSpec& o) {
+    return o.metric() == "test_accuracy" || o.metric() == "test_loss";
+  });
+}
+
 v1::Job view(const v1::JobRecord& record) {
   v1::Job job = record.job();
   for (int r = 0; r < record.ranks_size(); ++r) {

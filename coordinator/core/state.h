@@ -36,6 +36,9 @@ bool released(const v1::RankRecord& rank);
 bool holds_slots(const v1::JobRecord& record);
 std::string device(const v1::RankRecord& rank);
 
+// Whether a study's trials are measured by training's own numbers alone, and so at any step.
+bool measured_by_steps(const v1::StudySpec& spec);
+
 // As users see them.
 v1::Job view(const v1::JobRecord& record);
 v1::Study view(const v1::StudyRecord& record);

@@ -23,7 +23,7 @@ int64_t trials_spent(const v1::StudyRecord& record) {
 
 bool has_value(const v1::StudyRecord& record) {
   return std::any_of(record.trials().begin(), record.trials().end(),
-                     [](const v1::TrialRecord& t) { return t.trial().has_value(); });
+                     [](const v1::TrialRecord& t) { return t.trial().values_size() > 0; });
 }
 
 bool wants_trial(const v1::StudyRecord& record) {

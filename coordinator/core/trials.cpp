@@ -1,6 +1,7 @@
 // Trials: begun at the tuner's word, and told to it as their jobs report and end.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/core/machine.h"
@@ -8,20 +9,43 @@
 namespace ds::coordinator {
 namespace {
 
-// The objective among a job's numbers; NaN: it has not been measured.
-double objective(const std::string& metric, const v1::JobMetrics& m) {
-  if (metric == "test_accuracy") return m.has_test_accuracy() ? m.test_accuracy() : std::nan("");
-  if (metric == "test_loss") return m.has_test_loss() ? m.test_loss() : std::nan("");
+// What is known of a trial before it runs; nothing: the metric is measured.
+std::optional<double> known(const std::string& metric, const v1::Trial& trial) {
+  if (metric == "params") return trial.params_count();
+  if (metric == "flops") return trial.flops();
+  return std::nullopt;
+}
+
+// One of a job's numbers; nothing: it has not been measured.
+std::optional<double> measure(const std::string& metric, const v1::JobMetrics& m) {
+  if (metric == "test_accuracy") return m.has_test_accuracy() ? std::optional(m.test_accuracy()) : std::nullopt;
+  if (metric == "test_loss") return m.has_test_loss() ? std::optional(m.test_loss()) : std::nullopt;
   return metric == "loss" ? m.loss() : m.samples_per_second();
 }
 
-// And at an evaluation; training's own numbers are those of the last step.
-double objective(const std::string& metric, const v1::MetricRecord& evaluation, const v1::JobMetrics& training) {
-  v1::JobMetrics m = training;
+// What of the objectives is measured, in their order; of one that has not been, NaN.
+Values measured(const v1::StudySpec& spec, const v1::Trial& trial, const v1::JobMetrics& m) {
+  Values out;
+  for (const v1::ObjectiveSpec& o : spec.objectives())
+    if (!known(o.metric(), trial)) out.Add(measure(o.metric(), m).value_or(std::nan("")));
+  return out;
+}
+
+bool all_finite(const Values& values) {
+  return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+}
+
+// A job's numbers at an evaluation, or after a step; the others are those of the last step.
+v1::JobMetrics at(const v1::MetricRecord& record, v1::JobMetrics m) {
+  if (record.kind() == "train") {
+    m.set_loss(record.loss());
+    m.set_samples_per_second(record.samples_per_second());
+    return m;
+  }
   m.clear_test_accuracy();
-  if (evaluation.has_accuracy()) m.set_test_accuracy(evaluation.accuracy());
-  m.set_test_loss(evaluation.loss());
-  return objective(metric, m);
+  if (record.has_accuracy()) m.set_test_accuracy(record.accuracy());
+  m.set_test_loss(record.loss());
+  return m;
 }
 
 }  // namespace
@@ -75,7 +99,7 @@ void Machine::on(const v1::TrialAdvised& event) {
   v1::TrialRecord& t = *record->mutable_trials(static_cast<int>(event.trial()));
   if (t.trial().state() != v1::TRIAL_RUNNING || t.trial().reports().empty()) return;
   t.mutable_trial()->set_reason("stopped early: its reports promise no good end");
-  tell(*record, t, t.trial().reports().rbegin()->value(), true);
+  tell(*record, t, Values(t.trial().reports().rbegin()->values()), true);
   pause(state_.jobs.at(t.trial().job()), absl::StrCat("trial ", event.trial(), " of ", event.study(), " was stopped"));
 }
 
@@ -90,20 +114,31 @@ void Machine::on(const v1::StudyRecommended& event) {
   *record->mutable_study()->mutable_best() = event.best();
 }
 
+// What measures a trial at the end of an epoch: an evaluation, or where training's own numbers are the objective, the
+// epoch's last step, which is known as such when the next epoch has begun.
+std::optional<v1::MetricRecord> Machine::epoch_end(v1::TrialRecord& t, const v1::MetricRecord& mark) {
+  if (mark.kind() != "train") return mark;
+  std::optional<v1::MetricRecord> before;
+  if (t.has_last_step() && t.last_step().epoch() < mark.epoch()) before = t.last_step();
+  *t.mutable_last_step() = mark;
+  return before;
+}
+
 void Machine::trial_progressed(const v1::JobRecord& job, const v1::JobProgress& p) {
   v1::StudyRecord* record = find_study(job.job().study());
   if (!record || !job.job().has_trial()) return;
   v1::TrialRecord& t = *record->mutable_trials(static_cast<int>(job.job().trial()));
   if (t.trial().state() != v1::TRIAL_RUNNING) return;
   bool news = false;
-  for (const v1::MetricRecord& e : p.evaluations()) {
-    const int64_t step = e.epoch() + 1;
-    const double value = objective(record->study().spec().objective().metric(), e, job.job().metrics());
-    if (step <= t.epochs() || !std::isfinite(value)) continue;  // after a restart epochs may be told again
-    t.set_epochs(step);
+  for (const v1::MetricRecord& mark : p.marks()) {
+    const std::optional<v1::MetricRecord> end = epoch_end(t, mark);
+    if (!end || end->epoch() + 1 <= t.epochs()) continue;  // after a restart epochs may be told again
+    const Values values = measured(record->study().spec(), t.trial(), at(*end, job.job().metrics()));
+    if (!all_finite(values)) continue;
+    t.set_epochs(end->epoch() + 1);
     v1::TrialReport* report = t.mutable_trial()->add_reports();
-    report->set_step(step);
-    report->set_value(value);
+    report->set_step(t.epochs());
+    *report->mutable_values() = values;
     v1::TuneEvent* event = record->add_log();
     event->set_trial(t.trial().id());
     *event->mutable_reported() = *report;
@@ -119,26 +154,37 @@ void Machine::trial_ended(v1::StudyRecord& record, v1::TrialRecord& t, const v1:
   if (j.state() == v1::CANCELLED) return fail(record, t, v1::FAILURE_USER_ERROR, j.reason());
   if (j.state() == v1::FAILED) return fail(record, t, j.failure(), j.reason());
   t.set_epochs(std::max(t.epochs(), j.spec().train().epochs()));
-  const std::string& metric = record.study().spec().objective().metric();
-  const double value = objective(metric, j.metrics());
-  if (std::isfinite(value)) return tell(record, t, value, false);
-  fail(record, t, v1::FAILURE_USER_ERROR, absl::StrCat("its job ", j.id(), " ended without a ", metric));
+  for (const v1::ObjectiveSpec& o : record.study().spec().objectives()) {
+    if (known(o.metric(), t.trial())) continue;
+    const std::optional<double> value = measure(o.metric(), j.metrics());
+    if (!value)
+      return fail(record, t, v1::FAILURE_USER_ERROR, absl::StrCat("its job ", j.id(), " ended without a ", o.metric()));
+    if (!std::isfinite(*value))
+      return fail(record, t, v1::FAILURE_NAN,
+                  absl::StrCat("its job ", j.id(), " ended with ", o.metric(), " ", *value));
+  }
+  tell(record, t, measured(record.study().spec(), t.trial(), j.metrics()), false);
 }
 
 void Machine::end_trial(v1::StudyRecord& record, v1::TrialRecord& t, v1::TrialState state) {
   t.mutable_trial()->set_state(state);
   t.mutable_trial()->set_finished_at_us(now_);
+  t.clear_last_step();
   touch(record, t);
   touched_studies_.at(record.order()).trials.push_back(t.trial().id());
 }
 
-void Machine::tell(v1::StudyRecord& record, v1::TrialRecord& t, double value, bool stopped) {
-  t.mutable_trial()->set_value(value);
+void Machine::tell(v1::StudyRecord& record, v1::TrialRecord& t, const Values& measured, bool stopped) {
+  int next = 0;
+  for (const v1::ObjectiveSpec& o : record.study().spec().objectives()) {
+    const std::optional<double> exact = known(o.metric(), t.trial());
+    t.mutable_trial()->add_values(exact ? *exact : measured.Get(next++));
+  }
   end_trial(record, t, stopped ? v1::TRIAL_STOPPED : v1::TRIAL_FINISHED);
   record.clear_lost_in_a_row();
   v1::TuneEvent* event = record.add_log();
   event->set_trial(t.trial().id());
-  event->mutable_told()->set_value(value);
+  *event->mutable_told()->mutable_values() = measured;
   event->mutable_told()->set_stopped(stopped);
   ask(record, Tune::kRecommend, 0, record.log_size());
 }

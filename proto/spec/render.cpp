@@ -156,7 +156,9 @@ std::string to_json(const v1::StudySpec& study, int indent) {
   for (const v1::ConstraintSpec& c : study.constraints())
     document["constraints"].push_back(absl::StrCat(c.quantity() == v1::ConstraintSpec::FLOPS ? "flops" : "params",
                                                    c.at_least() ? " >= " : " <= ", show(c.bound())));
-  document["objective"] = {{study.objective().maximize() ? "maximize" : "minimize", study.objective().metric()}};
+  for (const v1::ObjectiveSpec& o : study.objectives())
+    document["objective"].push_back({{o.maximize() ? "maximize" : "minimize", o.metric()}});
+  if (study.objectives_size() == 1) document["objective"] = Json(document["objective"][0]);
   document["budget"] = {{"trials", study.budget().trials()},
                         {"parallel", study.budget().parallel()},
                         {"max_epochs", study.budget().max_epochs()}};

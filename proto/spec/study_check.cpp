@@ -21,7 +21,9 @@ constexpr double kMostLevels = 1 << 30;
 constexpr int kMostParentLevels = 1024;
 constexpr int kMostKeys = 64;
 constexpr const char* kWords[] = {"", "float", "log", "logit", "int", "log_int", "choice", "ordinal"};
-constexpr const char* kMetrics[] = {"test_accuracy", "test_loss", "loss", "samples_per_second"};
+constexpr const char* kMetrics[] = {"test_accuracy", "test_loss", "loss", "samples_per_second", "params", "flops"};
+constexpr size_t kMeasured = 4;  // the first ones; what comes after is known before any trial
+constexpr int kMostObjectives = 2;
 
 constexpr Field kStudyFields[] = {
     {.path = "budget.trials", .doc = "Trials in all.", .fallback = "40", .least = 1, .most = 100000},
@@ -196,15 +198,49 @@ Problems check_search(const v1::StudySpec& study) {
   return problems;
 }
 
-void check_objective(const v1::ObjectiveSpec& objective, Problems* problems) {
-  const std::vector<std::string> known(std::begin(kMetrics), std::end(kMetrics));
-  if (std::count(known.begin(), known.end(), objective.metric()) > 0) return;
-  const std::string path = objective.maximize() ? "objective.maximize" : "objective.minimize";
-  if (objective.metric().empty())
-    return problems->push_back({"objective", "is missing; give one, such as {maximize: test_accuracy}"});
-  const std::string meant = nearest(objective.metric(), known);
-  problems->push_back({path, absl::StrCat(quoted(objective.metric()), " is not one of ", absl::StrJoin(known, ", "),
-                                          meant.empty() ? "" : absl::StrCat("; did you mean ", meant, "?"))});
+// Why the size of the study's models is not known before they are trained; "": it is.
+std::string size_unknown(const v1::StudySpec& study) {
+  const v1::JobSpec& job = study.job();
+  if (!job.model().graph().empty() || !job.model().script().empty())
+    return "the size of a graph or a script is not known before it is trained; remove it";
+  if (job.data().dataset() == "fashion_mnist" && !job.data().path().empty())
+    return "the size of a model on the images in data.path is not known before; remove it";
+  return "";
+}
+
+// What is wrong with one objective, by itself and beside those before it; "": nothing.
+std::string wrong_with(const v1::StudySpec& study, int index) {
+  const v1::ObjectiveSpec& objective = study.objectives(index);
+  const std::vector<std::string> metrics(std::begin(kMetrics), std::end(kMetrics));
+  if (std::count(metrics.begin(), metrics.end(), objective.metric()) == 0) {
+    const std::string meant = nearest(objective.metric(), metrics);
+    return absl::StrCat(quoted(objective.metric()), " is not one of ", absl::StrJoin(metrics, ", "),
+                        meant.empty() ? "" : absl::StrCat("; did you mean ", meant, "?"));
+  }
+  for (int i = 0; i < index; ++i)
+    if (study.objectives(i).metric() == objective.metric())
+      return absl::StrCat(objective.metric(), " stands twice; keep one");
+  if (!is_known(objective)) return "";
+  if (measured_objectives(study) == 0)
+    return absl::StrCat(objective.metric(), " is known before any trial; give one that trials measure beside it: ",
+                        absl::StrJoin(kMetrics, kMetrics + kMeasured, ", "));
+  return size_unknown(study);
+}
+
+void check_objectives(const v1::StudySpec& study, Problems* problems) {
+  const int count = study.objectives_size();
+  if (count == 0)
+    problems->push_back({"objective", "is missing; give one, such as {maximize: test_accuracy}, or a list of two"});
+  if (count > kMostObjectives)
+    problems->push_back({"objective", absl::StrCat(count, " objectives; the most is ", kMostObjectives)});
+  for (int i = 0; i < count; ++i)
+    if (std::string text = wrong_with(study, i); !text.empty())
+      problems->push_back({objective_path(study.objectives(i), i, count), std::move(text)});
+  if (measured_objectives(study) > 1 && study.early_stopping())
+    problems->push_back(
+        {"early_stopping",
+         "a trial is compared with others by one measured objective, and two are; leave it out, or make "
+         "one of them params or flops"});
 }
 
 void check_budget(const v1::TuneBudgetSpec& budget, Problems* problems) {
@@ -223,10 +259,8 @@ void check_constraints(const v1::StudySpec& study, Problems* problems) {
       problems->push_back({path, "no quantity; give params or flops"});
     else if (!(c.bound() > 0) || !std::isfinite(c.bound()))
       problems->push_back({path, absl::StrCat("a bound must be greater than 0, got ", show(c.bound()))});
-    else if (!study.job().model().graph().empty() || !study.job().model().script().empty())
-      problems->push_back({path, "the size of a graph or a script is not known before it is trained; remove it"});
-    else if (study.job().data().dataset() == "fashion_mnist" && !study.job().data().path().empty())
-      problems->push_back({path, "the size of a model on the images in data.path is not known before; remove it"});
+    else if (std::string text = size_unknown(study); !text.empty())
+      problems->push_back({path, std::move(text)});
   }
 }
 
@@ -257,6 +291,20 @@ bool is_whole(v1::SearchSpec::Kind kind) { return kind == v1::SearchSpec::INT ||
 
 std::span<const Field> study_fields() { return kStudyFields; }
 
+bool is_known(const v1::ObjectiveSpec& objective) {
+  return std::count(kMetrics + kMeasured, std::end(kMetrics), objective.metric()) > 0;
+}
+
+int measured_objectives(const v1::StudySpec& study) {
+  return static_cast<int>(std::count_if(study.objectives().begin(), study.objectives().end(),
+                                        [](const v1::ObjectiveSpec& o) { return !is_known(o); }));
+}
+
+std::string objective_path(const v1::ObjectiveSpec& objective, int index, int count) {
+  const char* word = objective.maximize() ? "maximize" : "minimize";
+  return count == 1 ? absl::StrCat("objective.", word) : absl::StrCat("objective[", index, "].", word);
+}
+
 const v1::SearchSpec* find_search(const v1::StudySpec& study, absl::string_view key) {
   for (const v1::SearchSpec& search : study.search())
     if (search.key() == key) return &search;
@@ -272,7 +320,7 @@ std::vector<Problem> check_study(const v1::StudySpec& study) {
                         "a script trains as it likes, by no key that could be searched; give model.family "
                         "or model.graph"});
   check_constraints(study, &problems);
-  check_objective(study.objective(), &problems);
+  check_objectives(study, &problems);
   check_budget(study.budget(), &problems);
   return problems;
 }

@@ -73,7 +73,7 @@ void fill_defaults(v1::StudySpec& study) {
   if (!budget.has_trials()) budget.set_trials(40);
   if (!budget.has_parallel()) budget.set_parallel(2);
   if (!budget.has_max_epochs()) budget.set_max_epochs(std::max<int64_t>(1, job.train().epochs()));
-  if (!study.has_early_stopping()) study.set_early_stopping(true);
+  if (!study.has_early_stopping()) study.set_early_stopping(measured_objectives(study) < 2);
   if (!study.has_retrain()) study.set_retrain(true);
 }
 

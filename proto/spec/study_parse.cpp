@@ -165,21 +165,29 @@ class StudyReader {
     for (const YAML::Node& one : values) add(one);
   }
 
+  // A mapping, or a list of them.
   void objective(const YAML::Node& node) {
+    if (!node.IsSequence()) return one_objective("objective", node);
+    for (size_t i = 0; i < node.size(); ++i)
+      one_objective(node.size() == 1 ? "objective" : absl::StrCat("objective[", i, "]"), node[i]);
+  }
+
+  void one_objective(const std::string& above, const YAML::Node& node) {
     constexpr char kOne[] = "expected one metric to maximize or minimize, such as {maximize: test_accuracy}";
+    constexpr char kTwo[] = "two objectives are a list, such as [{maximize: test_accuracy}, {minimize: params}]";
     if (!node.IsMap() || node.size() == 0)
-      return reader_.problem("objective", node, absl::StrCat(kOne, "; got ", describe(node)));
-    if (node.size() > 1) return reader_.problem("objective", node, "two objectives are not searched yet; keep one");
+      return reader_.problem(above, node, absl::StrCat(kOne, "; got ", describe(node)));
+    if (node.size() > 1) return reader_.problem(above, node, kTwo);
     const YAML::Node key = node.begin()->first, metric = node.begin()->second;
-    const std::string word = key.IsScalar() ? key.Scalar() : "", path = absl::StrCat("objective.", printable(word));
+    const std::string word = key.IsScalar() ? key.Scalar() : "", path = absl::StrCat(above, ".", printable(word));
     reader_.note(path, key);
     if (word != "maximize" && word != "minimize") {
       const std::string meant = nearest(word, {"maximize", "minimize"});
       return reader_.problem(path, key,
-                             meant.empty() ? kOne : absl::StrCat("unknown key; did you mean objective.", meant, "?"));
+                             meant.empty() ? kOne : absl::StrCat("unknown key; did you mean ", above, ".", meant, "?"));
     }
-    if (metric.IsSequence()) return reader_.problem(path, metric, "several objectives are not searched yet; keep one");
-    v1::ObjectiveSpec* objective = study_->mutable_objective();
+    if (metric.IsSequence()) return reader_.problem(path, metric, kTwo);
+    v1::ObjectiveSpec* objective = study_->add_objectives();
     objective->set_maximize(word == "maximize");
     reader_.read_scalar(metric, objective, field_of(*objective, "metric"), path);
   }

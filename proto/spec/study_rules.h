@@ -22,6 +22,10 @@ bool is_whole(v1::SearchSpec::Kind kind);
 // One of the study's own numbers; `path` as in the file.
 std::span<const Field> study_fields();
 
+int measured_objectives(const v1::StudySpec& study);
+// Where one of `count` stands in the file: objective.maximize, objective[1].minimize.
+std::string objective_path(const v1::ObjectiveSpec& objective, int index, int count);
+
 const v1::SearchSpec* find_search(const v1::StudySpec& study, absl::string_view key);
 
 // Puts a value in place of the job's own; returns what was expected if it is none, else "". A number is a list of one.

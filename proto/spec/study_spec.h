@@ -28,6 +28,9 @@ absl::Status validate(const v1::StudySpec& study);
 absl::StatusOr<v1::JobSpec> trial_job(const v1::StudySpec& study, int64_t trial,
                                       const std::map<std::string, std::string>& params);
 
+// Whether the objective is known before any trial: params, flops.
+bool is_known(const v1::ObjectiveSpec& objective);
+
 // What a built-in model costs, exactly; nothing for graphs and scripts, and for images in data.path, whose size is not
 // known here. FLOPs are those of matrix products and convolutions, 2 a multiply-add, as `dsctl plan` counts them.
 struct ModelSize {

@@ -65,9 +65,20 @@ class Study:
         out: list[dict[str, Any]] = json.loads(self._session.trials(self.id))
         return out
 
-    def best(self) -> dict[str, Any]:
-        """What is recommended: params, mean with low and high (95 %), best_observed, and the job file under "job"."""
-        return _loaded(self._session.best(self.id))
+    def best(self, trial: int | None = None) -> dict[str, Any]:
+        """What is recommended: params, mean with low and high (95 %), best_observed, and the job file under "job". Of two
+        objectives it is the knee of the front; trial: that trial's configuration instead."""
+        return _loaded(self._session.best(self.id, -1 if trial is None else trial))
+
+    def front(self) -> list[dict[str, Any]]:
+        """Of two objectives: the trials that no other beats in both, as {"trial", "means", "params"}; means by objective."""
+        best = self.status()["best"]
+        if best is None:
+            return []
+        if "front" not in best:
+            raise ValueError(f"study {self.id} has one objective: best() says what it recommends")
+        params = {t["id"]: t["params"] for t in self.trials()}
+        return [{**one, "params": params[one["trial"]]} for one in best["front"]]
 
     def importance(self) -> list[dict[str, Any]]:
         """Each parameter's share of the objective's variance, largest first: alone ("main"), and with others ("total")."""
@@ -95,8 +106,11 @@ def _loaded(text: str) -> dict[str, Any]:
 
 
 def _line(status: dict[str, Any], ended: int) -> str:
-    best = status["best"]
-    found = f", recommended trial {best['trial']}: {best['mean']:.4g} [{best['low']:.4g}, {best['high']:.4g}]" if best else ""
+    best, found = status["best"], ""
+    if best and "front" in best:
+        found = f", front of {len(best['front'])}"
+    elif best:
+        found = f", recommended trial {best['trial']}: {best['mean']:.4g} [{best['low']:.4g}, {best['high']:.4g}]"
     return f"{status['id']} {status['state']} {ended}/{status['spec']['budget']['trials']} trials{found}"
 
 

@@ -39,6 +39,19 @@ Part between(Normal x, double floor, double ceiling) {
 
 }  // namespace
 
+size_t knee(const std::vector<Pair>& front) {
+  const Pair from = front.front(), to = front.back();
+  const double wide = to[0] - from[0], high = to[1] - from[1];
+  if (wide == 0 || high == 0) return 0;
+  size_t out = 0;
+  double farthest = 0;
+  for (size_t k = 0; k < front.size(); ++k) {
+    const double off = std::abs((front[k][0] - from[0]) / wide - (front[k][1] - from[1]) / high);
+    if (off > farthest) farthest = off, out = k;
+  }
+  return out;
+}
+
 Front::Front(const std::vector<Pair>& points, Pair reference) : reference_(reference) {
   std::vector<Pair> sorted = points;
   std::sort(sorted.begin(), sorted.end(), [](const Pair& a, const Pair& b) { return a > b; });

@@ -7,6 +7,10 @@ namespace ds::autotune {
 
 using Pair = std::array<double, 2>;  // more is better, in both
 
+// Of a front from one end to the other, whichever way is better: its point farthest from the line between the ends,
+// each objective in units of the front's extent. The first point where there is no such one.
+size_t knee(const std::vector<Pair>& front);
+
 struct Normal {
   double mean, deviation;  // deviation 0: it is known
 };

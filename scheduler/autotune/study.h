@@ -97,11 +97,13 @@ class Study {
   absl::Status apply(const Event& event);
 
   absl::StatusOr<Suggestion> suggest(int64_t trial) const;
-  // Whether a running trial is hopeless by its reports; of two objectives none is. Errors: no such trial.
+  // Whether a running trial is hopeless by its reports; where two objectives are measured none is. Of two with one that
+  // is known, a trial competes with those that are no worse in it. Errors: no such trial.
   absl::StatusOr<bool> should_stop(int64_t trial) const;
   // An error before the first trial has ended with a value. Studies of one objective.
   absl::StatusOr<Recommendation> recommend() const;
-  // Of two objectives; the first one falls. Errors as above.
+  // Of two objectives; from the best of the first one on. Trials that were stopped early only where none has finished.
+  // Errors as above.
   absl::StatusOr<std::vector<Best>> front() const;
 
   // Posterior means of the first measured objective, in its own units. There must be a trial with a value.
@@ -131,6 +133,7 @@ class Study {
   std::optional<Suggestion> step(Random& random) const;
   double chance_demanded() const;
   bool blocked(const Point& point) const;
+  std::vector<Trial> rivals(const Trial& own) const;
 
   std::shared_ptr<const Space> space_;
   StudyOptions options_;

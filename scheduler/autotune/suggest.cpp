@@ -179,8 +179,29 @@ absl::StatusOr<bool> Study::should_stop(int64_t trial) const {
   if (found == by_id_.end())
     return absl::InvalidArgumentError(absl::StrFormat("[autotune] trial %d: there is none", trial));
   const Trial& own = trials_[found->second];
-  if (!options_.stopping || learnt_->goals.size() > 1 || own.state != Trial::running) return false;
-  return hopeless(trials_, own, options_.objectives[0].maximize, options_.least_steps);
+  const auto& goals = options_.objectives;
+  const auto measured = std::find_if(goals.begin(), goals.end(), [](const Objective& o) { return !o.known; });
+  const auto count = std::count_if(goals.begin(), goals.end(), [](const Objective& o) { return !o.known; });
+  if (!options_.stopping || count > 1 || own.state != Trial::running) return false;
+  return hopeless(rivals(own), own, measured->maximize, options_.least_steps);
+}
+
+// The trials that decide whether one is hopeless, with the measured objective's values. Where the other objective is
+// known, those that are no worse in it: unless one of them is better, the trial is of the front.
+std::vector<Trial> Study::rivals(const Trial& own) const {
+  const auto& goals = learnt_->goals;
+  if (goals.size() == 1) return trials_;
+  const size_t known = goals[0].model ? 1 : 0;
+  const auto standing = [&](const Trial& t) {
+    return t.values.empty() ? learnt_->exact(goals[known], t.point) : goals[known].sign * t.values[known];
+  };
+  std::vector<Trial> out;
+  for (const Trial& t : trials_) {
+    if (t.state == Trial::failed || standing(t) < standing(own)) continue;
+    out.push_back(t);
+    if (!t.values.empty()) out.back().values = {t.values[1 - known]};
+  }
+  return out;
 }
 
 absl::StatusOr<Recommendation> Study::recommend() const {
@@ -221,10 +242,12 @@ absl::StatusOr<std::vector<Best>> Study::front() const {
     return Pair{means[0][a], means[1][a]} > Pair{means[0][b], means[1][b]};
   });
   const std::vector<int64_t> ids = ended();
+  const auto finished = [&](int64_t id) { return trials_[by_id_.at(id)].state == Trial::finished; };
+  const bool any = std::any_of(ids.begin(), ids.end(), finished);  // else what was stopped early has to do
   std::vector<Best> out;
   double height = -std::numeric_limits<double>::infinity();
   for (const Eigen::Index i : order) {
-    if (means[1][i] <= height) continue;
+    if (means[1][i] <= height || (any && !finished(ids[static_cast<size_t>(i)]))) continue;
     height = means[1][i];
     out.push_back({ids[static_cast<size_t>(i)], {goals[0].sign * means[0][i], goals[1].sign * height}});
   }

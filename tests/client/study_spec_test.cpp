@@ -76,8 +76,8 @@ TEST(StudySpec, ReadsTheFileOfTheDocument) {
   EXPECT_EQ(study.constraints(1).quantity(), v1::ConstraintSpec::FLOPS);
   EXPECT_EQ(study.constraints(1).bound(), 1e9);
   EXPECT_FALSE(study.constraints(0).at_least());
-  EXPECT_EQ(study.objective().metric(), "test_accuracy");
-  EXPECT_TRUE(study.objective().maximize());
+  EXPECT_EQ(study.objectives(0).metric(), "test_accuracy");
+  EXPECT_TRUE(study.objectives(0).maximize());
   EXPECT_EQ(study.budget().trials(), 60);
   EXPECT_EQ(study.seed(), 3u);
   EXPECT_TRUE(study.early_stopping());
@@ -222,14 +222,57 @@ TEST(StudySpec, ObjectivesThatAreRefused) {
   EXPECT_THAT(error_of(with_objective("")), HasSubstr("objective: is missing"));
   EXPECT_THAT(error_of(with_objective("objective: {maximize: test_acuracy}")),
               HasSubstr("line 5: objective.maximize: \"test_acuracy\" is not one of test_accuracy, test_loss, loss, "
-                        "samples_per_second; did you mean test_accuracy?"));
+                        "samples_per_second, params, flops; did you mean test_accuracy?"));
   EXPECT_THAT(error_of(with_objective("objective: {maximise: test_accuracy}")),
               HasSubstr("did you mean objective.maximize?"));
-  EXPECT_THAT(error_of(with_objective("objective: {maximize: test_accuracy, minimize: test_loss}")),
-              HasSubstr("line 5: objective: two objectives are not searched yet; keep one"));
+  EXPECT_THAT(
+      error_of(with_objective("objective: {maximize: test_accuracy, minimize: test_loss}")),
+      HasSubstr(
+          "line 5: objective: two objectives are a list, such as [{maximize: test_accuracy}, {minimize: params}]"));
   EXPECT_THAT(error_of(with_objective("objective: {maximize: [test_accuracy, loss]}")),
-              HasSubstr("several objectives are not searched yet; keep one"));
-  EXPECT_FALSE(good(with_objective("objective: {minimize: test_loss}")).objective().maximize());
+              HasSubstr("objective.maximize: two objectives are a list, such as"));
+  EXPECT_FALSE(good(with_objective("objective: {minimize: test_loss}")).objectives(0).maximize());
+}
+
+TEST(StudySpec, TwoObjectives) {
+  const v1::StudySpec study = good(with_objective("objective: [{maximize: test_accuracy}, {minimize: params}]"));
+  ASSERT_EQ(study.objectives_size(), 2);
+  EXPECT_EQ(study.objectives(0).metric(), "test_accuracy");
+  EXPECT_TRUE(study.objectives(0).maximize());
+  EXPECT_EQ(study.objectives(1).metric(), "params");
+  EXPECT_FALSE(study.objectives(1).maximize());
+  EXPECT_TRUE(is_known(study.objectives(1)));
+  EXPECT_TRUE(study.early_stopping());
+  EXPECT_EQ(to_json(good(to_json(study))), to_json(study));
+  EXPECT_EQ(to_json(good(with_objective("objective: [{minimize: loss}]"))),
+            to_json(good(with_objective("objective: {minimize: loss}"))))
+      << "a list of one";
+  EXPECT_FALSE(
+      good(with_objective("objective: [{minimize: test_loss}, {maximize: samples_per_second}]")).early_stopping())
+      << "of two measured ones none says which trial is hopeless";
+}
+
+TEST(StudySpec, TwoObjectivesThatAreRefused) {
+  const auto said = [](const std::string& objective, const std::string& more = "") {
+    return error_of(with_objective("objective: " + objective + "\n" + more));
+  };
+  EXPECT_THAT(said("{minimize: params}"),
+              HasSubstr("line 5: objective.minimize: params is known before any trial; give one that trials measure "
+                        "beside it: test_accuracy, test_loss, loss, samples_per_second"));
+  EXPECT_THAT(said("[{minimize: params}, {minimize: flops}]"), HasSubstr("objective[1].minimize: flops is known"));
+  EXPECT_THAT(said("[{minimize: loss}, {maximize: loss}]"), HasSubstr("objective[1].maximize: loss stands twice"));
+  EXPECT_THAT(said("[{minimize: loss}, {minimize: parms}]"),
+              HasSubstr("objective[1].minimize: \"parms\" is not one of"));
+  EXPECT_THAT(said("[{minimize: loss}, {minimise: params}]"), HasSubstr("did you mean objective[1].minimize?"));
+  EXPECT_THAT(said("[{minimize: loss}, {minimize: params}, {minimize: flops}]"),
+              HasSubstr("3 objectives; the most is 2"));
+  EXPECT_THAT(
+      said("[{minimize: loss}, {minimize: test_loss}]", "early_stopping: true"),
+      HasSubstr("line 6: early_stopping: a trial is compared with others by one measured objective, and two are"));
+  EXPECT_THAT(
+      error_of("name: a\nmodel: {graph: a.safetensors}\ndata: {dataset: fashion_mnist}\n"
+               "search: {train.batch_size: {int: [1, 3]}}\nobjective: [{minimize: loss}, {minimize: params}]\n"),
+      HasSubstr("objective[1].minimize: the size of a graph or a script is not known"));
 }
 
 TEST(StudySpec, ScriptsAreNotSearched) {
@@ -384,12 +427,14 @@ TEST(Depth, OfACnnIsBoundedByItsImages) {
       HasSubstr("model.depth: is used only where model.family is mlp or cnn; remove it"));
 }
 
-TEST(StudySpec, TheExampleIsGood) {
-  std::ifstream in(std::string(DS_SOURCE_DIR) + "/examples/fashion_mnist_study.yaml");
-  std::stringstream text;
-  text << in.rdbuf();
-  const v1::StudySpec study = good(text.str());
-  EXPECT_TRUE(validate(study).ok()) << validate(study);
+TEST(StudySpec, TheExamplesAreGood) {
+  for (const char* name : {"fashion_mnist_study", "fashion_mnist_front"}) {
+    std::ifstream in(absl::StrCat(DS_SOURCE_DIR "/examples/", name, ".yaml"));
+    std::stringstream text;
+    text << in.rdbuf();
+    const v1::StudySpec study = good(text.str());
+    EXPECT_TRUE(validate(study).ok()) << validate(study);
+  }
 }
 
 }  // namespace

@@ -68,10 +68,10 @@ v1::Trial trial(int64_t id, v1::TrialState state, double value, const std::strin
     t.set_reason("loss is nan at step 12");
     return t;
   }
-  t.set_value(value);
+  t.add_values(value);
   v1::TrialReport& report = *t.add_reports();
   report.set_step(3);
-  report.set_value(value);
+  report.add_values(value);
   return t;
 }
 
@@ -100,6 +100,29 @@ Trials sample_trials() {
   return {trial(0, v1::TRIAL_FINISHED, 0.8),        trial(1, v1::TRIAL_FAILED, 0),
           trial(2, v1::TRIAL_FINISHED, 0.9, "sgd"), trial(3, v1::TRIAL_FINISHED, 0.89),
           trial(4, v1::TRIAL_STOPPED, 0.3),         trial(5, v1::TRIAL_RUNNING, 0)};
+}
+
+// The same trials, by accuracy and size: 3 and 0 are the front, and what was stopped is not of it.
+v1::Study sample_front() {
+  v1::Study study = sample_study();
+  v1::ObjectiveSpec& size = *study.mutable_spec()->add_objectives();
+  size.set_metric("params");
+  study.clear_best();
+  study.mutable_best()->set_trial(3);
+  for (const auto& [id, accuracy, params] : {std::tuple(3, 0.885, 109386.0), {2, 0.88, 50890.0}}) {
+    v1::FrontTrial& one = *study.mutable_best()->add_front();
+    one.set_trial(id);
+    one.add_means(accuracy);
+    one.add_means(params);
+  }
+  return study;
+}
+
+Trials sample_front_trials() {
+  Trials trials = sample_trials();
+  for (v1::Trial& t : trials)
+    if (t.values_size() > 0) t.add_values(t.params_count());
+  return trials;
 }
 
 class Tune : public ::testing::Test {
@@ -211,6 +234,53 @@ TEST_F(Tune, BestIsAJobFileThatCanBeSubmitted) {
   EXPECT_EQ(run("best s-1").code, 5);
 }
 
+TEST_F(Tune, OfTwoObjectivesBestIsTheFront) {
+  coordinator_.tuner.put(sample_front(), sample_front_trials());
+  const json study = run_json("get s-1");
+  EXPECT_EQ(study["spec"]["objective"], json({{{"maximize", "test_accuracy"}}, {{"minimize", "params"}}}));
+  EXPECT_EQ(study["best"]["front"][1], json({{"trial", 2}, {"means", {{"test_accuracy", 0.88}, {"params", 50890}}}}));
+  EXPECT_THAT(run("get s-1").out, HasSubstr("maximize test_accuracy, minimize params"));
+  EXPECT_THAT(run("list").out, HasSubstr("trial 3, the knee of a front of 2"));
+  const std::vector<std::string> table = absl::StrSplit(run("best s-1").out, '\n', absl::SkipEmpty());
+  ASSERT_EQ(table.size(), 3u);
+  EXPECT_THAT(table[0], ::testing::AllOf(HasSubstr("TEST_ACCURACY"), HasSubstr("PARAMS"), HasSubstr("HIDDEN")));
+  EXPECT_THAT(table[1], ::testing::AllOf(StartsWith("3 "), HasSubstr("0.885"), HasSubstr("109386"), HasSubstr("knee")));
+  EXPECT_THAT(table[2], ::testing::AllOf(StartsWith("2 "), HasSubstr("50890"), Not(HasSubstr("knee"))));
+  const json best = run_json("best s-1");
+  EXPECT_EQ(best["trial"], 3);
+  EXPECT_EQ(best["front"].size(), 2u);
+  EXPECT_EQ(best["values"], json({{"test_accuracy", 0.89}, {"params", 109386}})) << "as it was measured";
+  EXPECT_THAT(
+      run("best s-1 -o yaml").out,
+      StartsWith("# study s-1, trial 3: test_accuracy 0.89, params 109386; the knee of a front of 2, for another: "
+                 "--trial N\n"));
+}
+
+TEST_F(Tune, AnyTrialIsAJobFile) {
+  coordinator_.tuner.put(sample_front(), sample_front_trials());
+  const Outcome yaml = run("best s-1 --trial 2 -o yaml");
+  EXPECT_THAT(yaml.out, StartsWith("# study s-1, trial 2: test_accuracy 0.9, params 50890\n"));
+  const auto job = spec::parse_job(yaml.out);
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->train().optimizer().name(), "sgd");
+  EXPECT_EQ(run_json("best s-1 --trial 1")["values"], json::object()) << "it failed";
+  const Outcome none = run("best s-1 --trial 17");
+  EXPECT_EQ(none.code, 3);
+  EXPECT_THAT(none.err, HasSubstr("study s-1 has no trial 17; it has 6"));
+}
+
+TEST_F(Tune, TwoObjectivesAreTwoColumns) {
+  coordinator_.tuner.put(sample_front(), sample_front_trials());
+  EXPECT_EQ(run_json("trials s-1")[0]["values"], json({{"test_accuracy", 0.8}, {"params", 50890}}));
+  EXPECT_EQ(run_json("trials s-1")[0]["value"], nullptr);
+  const std::string table = run("trials s-1").out;
+  EXPECT_EQ(table.find("PARAMS"), table.rfind("PARAMS")) << "once";
+  const std::vector<std::string> csv = absl::StrSplit(run("export s-1 --csv").out, '\n');
+  EXPECT_THAT(csv[0], StartsWith("trial,state,test_accuracy,params,failure,"));
+  EXPECT_THAT(csv[1], StartsWith("0,FINISHED,0.80000000000000004,50890,,"));
+  EXPECT_THAT(csv[2], StartsWith("1,FAILED,,,nan,"));
+}
+
 TEST_F(Tune, ChangesAndImportance) {
   put_sample();
   coordinator_.tuner.importance.resize(1);
@@ -309,6 +379,26 @@ TEST(Plots, HaveAMarkForEachTrial) {
   EXPECT_EQ(count(*plot_study(sample_study(), sample_trials(), "pareto"), "<title>trial"), 4);
 }
 
+TEST(Plots, TheFrontOfTwoObjectivesIsAStaircase) {
+  const auto at = [](const std::string& picture, const std::string& trial) {
+    const size_t title = picture.find("<title>trial " + trial);
+    return picture.rfind("cx=\"", title);
+  };
+  for (const std::string& kind : plot_kinds())
+    EXPECT_EQ(count(*plot_study(sample_front(), sample_front_trials(), kind), "nan;"), kind == "history") << kind;
+  const std::string picture = *plot_study(sample_front(), sample_front_trials(), "pareto");
+  EXPECT_THAT(picture, HasSubstr("test_accuracy over params"));
+  EXPECT_EQ(count(picture, "<title>trial"), 4);
+  EXPECT_THAT(picture, HasSubstr("<title>trial 2: test_accuracy 0.9, params 50890; "));
+  EXPECT_LT(at(picture, "2"), picture.size());
+  v1::Study fast = sample_front();  // and where more is better on the axis along
+  fast.mutable_spec()->mutable_objectives(1)->set_metric("samples_per_second");
+  fast.mutable_spec()->mutable_objectives(1)->set_maximize(true);
+  const std::string other = *plot_study(fast, sample_front_trials(), "pareto");
+  EXPECT_THAT(other, HasSubstr("test_accuracy over samples_per_second"));
+  EXPECT_NE(picture.substr(picture.find("<polyline")), other.substr(other.find("<polyline")));
+}
+
 TEST(Plots, OfNothingAreRefused) {
   EXPECT_EQ(plot_study(sample_study(), {}, "history").status().code(), absl::StatusCode::kFailedPrecondition);
   Trials unsized = sample_trials();
@@ -329,10 +419,22 @@ TEST(Plots, AHopelessTrialDoesNotPressTheOthersIntoALine) {
   Trials trials;
   for (int i = 0; i < 8; ++i) trials.push_back(trial(i, v1::TRIAL_FINISHED, 0.80 + 0.01 * i));
   EXPECT_THAT(*plot_study(sample_study(), trials, "history"), HasSubstr("8 trials with a value, 0 failed</text>"));
-  trials[3].set_value(-1e6);
+  trials[3].set_values(0, -1e6);
   const std::string picture = *plot_study(sample_study(), trials, "history");
   EXPECT_THAT(picture, HasSubstr("1 worse than the axis, at its end"));
   EXPECT_THAT(picture, HasSubstr(">0.82</text>")) << "a tick of the axis";
+}
+
+TEST(Plots, AnEndOfTheFrontIsShownAtItsPlace) {
+  v1::Study study = sample_front();
+  Trials trials;
+  for (int i = 0; i < 8; ++i) {
+    trials.push_back(trial(i, v1::TRIAL_FINISHED, i == 2 ? 0.3 : 0.80 + 0.01 * i));  // 2 is the smallest
+    trials.back().add_values(50000 + 1000 * std::abs(i - 2));
+  }
+  EXPECT_THAT(*plot_study(study, trials, "pareto"), HasSubstr("8 trials with a value, 0 failed</text>"));
+  study.mutable_best()->mutable_front()->RemoveLast();
+  EXPECT_THAT(*plot_study(study, trials, "pareto"), HasSubstr("1 worse than the axis, at its end"));
 }
 
 TEST(SvgText, IsEscaped) {
@@ -348,8 +450,16 @@ TEST(StudyLines, TheIncumbentNeverGetsWorse) {
   trials[0].set_finished_at_us(trials[2].finished_at_us() + 1);  // ends after trial 2, before trial 3
   EXPECT_THAT(incumbents(spec, trials), ElementsAre(0.9, 0.9, 0.9, 0.9));
   EXPECT_THAT(incumbents(spec, sample_trials()), ElementsAre(0.8, 0.9, 0.9, 0.9));
-  spec.mutable_objective()->set_maximize(false);
+  spec.mutable_objectives(0)->set_maximize(false);
   EXPECT_THAT(incumbents(spec, sample_trials()), ElementsAre(0.8, 0.8, 0.8, 0.3));
+}
+
+TEST(StudyLines, TellTheFront) {
+  EXPECT_THAT(study_screen(sample_front(), sample_front_trials(), 200, 30),
+              HasSubstr("front of 2: test_accuracy 0.885 to 0.88, params 1.094e+05 to 5.089e+04  knee: trial 3, "
+                        "test_accuracy 0.885, params 109386"));
+  EXPECT_THAT(trial_line(sample_front(), sample_front_trials(), sample_front_trials()[2]),
+              HasSubstr("trial 2 FINISHED test_accuracy 0.9, params 50890, front of 2, 5/8"));
 }
 
 TEST(StudyLines, Sparkline) {

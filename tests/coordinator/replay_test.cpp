@@ -210,7 +210,8 @@ void check_study(const State& state, const v1::StudyRecord& record) {
     if (t.trial().state() == v1::TRIAL_RUNNING) {
       ASSERT_FALSE(ended(job.job().state())) << t.trial().job();
     }
-    ASSERT_EQ(t.trial().has_value(), t.trial().state() == v1::TRIAL_FINISHED || t.trial().state() == v1::TRIAL_STOPPED);
+    ASSERT_EQ(t.trial().values_size() > 0,
+              t.trial().state() == v1::TRIAL_FINISHED || t.trial().state() == v1::TRIAL_STOPPED);
     if (ended(record.study().state())) {
       ASSERT_TRUE(ended(job.job().state()) || job.stop() == v1::STOP_TO_CANCEL || job.stop() == v1::STOP_TO_FAIL)
           << t.trial().job() << " goes on without its study";

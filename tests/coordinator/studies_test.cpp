@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "tests/coordinator/study_drive.h"
@@ -27,7 +28,7 @@ TEST(Studies, KeepTrialsUnderWayUntilTheBudgetIsBegun) {
   EXPECT_EQ(d.job_of(id, 0).state(), v1::ADMITTED);
   d.succeeds(d.job_of(id, 0), 0.7);
   EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_FINISHED);
-  EXPECT_EQ(d.trial(id, 0).value(), 0.7);
+  EXPECT_EQ(d.trial(id, 0).values(0), 0.7);
   d.answer_all();
   ASSERT_EQ(d.record(id).trials_size(), 3);
   d.succeeds(d.job_of(id, 2), 0.9);
@@ -99,7 +100,7 @@ TEST(Studies, EveryEpochIsReportedOnceWhateverIsToldAgain) {
   d.evaluates(d.job_of(id, 0), 2, 0.2);
   ASSERT_EQ(d.trial(id, 0).reports_size(), 2);
   EXPECT_EQ(d.trial(id, 0).reports(1).step(), 2);
-  EXPECT_EQ(d.trial(id, 0).reports(1).value(), 0.2);
+  EXPECT_EQ(d.trial(id, 0).reports(1).values(0), 0.2);
   EXPECT_EQ(d.shown(id).epochs(), 2);
   ASSERT_EQ(d.asked.size(), 2u);
   EXPECT_EQ(d.asked[1].what, Tune::kJudge);
@@ -116,7 +117,7 @@ TEST(Studies, AHopelessTrialIsPausedAndItsJobEndsWithTheStudy) {
   d.sent("w1");
   d.advise(id, 0);
   EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
-  EXPECT_EQ(d.trial(id, 0).value(), 0.1);
+  EXPECT_EQ(d.trial(id, 0).values(0), 0.1);
   EXPECT_THAT(d.sent("w1"), ElementsAre("stop+checkpoint " + stopped.id() + " g1 r0"));
   d.ends(stopped, 75, {.stopped = true});
   EXPECT_EQ(d.job(stopped.id()).state(), v1::PAUSED);
@@ -283,6 +284,84 @@ TEST(Studies, AJobWithoutTheMetricIsAnErrorOfTheUsers) {
   d.ends(d.job_of(id, 0));
   EXPECT_EQ(d.trial(id, 0).failure(), v1::FAILURE_USER_ERROR);
   EXPECT_THAT(d.trial(id, 0).reason(), HasSubstr("ended without a test_accuracy"));
+}
+
+TEST(Studies, OfTwoObjectivesTheKnownOneIsNotMeasured) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.trials = 2, .parallel = 1, .metrics = {"params", "test_accuracy"}});
+  d.answer_all();
+  d.succeeds(d.job_of(id, 0), 0.7);
+  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(1000, 0.7));
+  EXPECT_THAT(d.trial(id, 0).reports(0).values(), ElementsAre(0.7));
+  const v1::TuneEvent& told = *d.record(id).log().rbegin();
+  EXPECT_THAT(told.told().values(), ElementsAre(0.7)) << "the tuner computes the other";
+}
+
+TEST(Studies, TwoMeasuredObjectivesAreReportedAndToldTogether) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.trials = 2, .parallel = 1, .metrics = {"test_accuracy", "test_loss"}});
+  d.answer_all();
+  d.start_job(d.job_of(id, 0));
+  v1::Event event;
+  v1::JobProgress* p = event.mutable_progressed()->add_jobs();
+  p->set_job(d.job_of(id, 0).id());
+  p->set_generation(1);
+  p->mutable_metrics()->set_test_accuracy(0.8);
+  p->mutable_metrics()->set_test_loss(0.5);
+  v1::MetricRecord* e = p->add_marks();
+  e->set_kind("eval");
+  e->set_accuracy(0.8);
+  e->set_loss(0.5);
+  ASSERT_TRUE(d.apply(event).ok());
+  EXPECT_THAT(d.trial(id, 0).reports(0).values(), ElementsAre(0.8, 0.5));
+  d.ends(d.job_of(id, 0));
+  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.8, 0.5));
+}
+
+TEST(Studies, TrainingsOwnNumbersAreReportedAtTheEndOfEachEpoch) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.parallel = 1, .metrics = {"loss"}});
+  EXPECT_TRUE(measured_by_steps(d.record(id).study().spec()));
+  d.answer_all();
+  const v1::Job job = d.job_of(id, 0);
+  d.start_job(job);
+  d.steps(job, 1, 0.9);
+  d.steps(job, 1, 0.8);
+  EXPECT_EQ(d.trial(id, 0).reports_size(), 0) << "the epoch may go on";
+  d.steps(job, 2, 0.7);
+  ASSERT_EQ(d.trial(id, 0).reports_size(), 1);
+  EXPECT_EQ(d.trial(id, 0).reports(0).step(), 1);
+  EXPECT_THAT(d.trial(id, 0).reports(0).values(), ElementsAre(0.8));
+  EXPECT_EQ(d.asked.back().what, Tune::kJudge);
+  d.steps(job, 1, 0.95);  // begun anew
+  d.steps(job, 2, 0.75);
+  EXPECT_EQ(d.trial(id, 0).reports_size(), 1) << "told again";
+  d.steps(job, 3, 0.6);
+  d.ends(job);
+  ASSERT_EQ(d.trial(id, 0).reports_size(), 2);
+  EXPECT_THAT(d.trial(id, 0).reports(1).values(), ElementsAre(0.75));
+  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.6));
+}
+
+TEST(Studies, AValueThatIsNoNumberIsAFailureOfThatClass) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.parallel = 1});
+  d.answer_all();
+  d.succeeds(d.job_of(id, 0), std::nan(""));
+  EXPECT_EQ(d.trial(id, 0).reports_size(), 0);
+  EXPECT_EQ(d.trial(id, 0).failure(), v1::FAILURE_NAN);
+  EXPECT_THAT(d.trial(id, 0).reason(), HasSubstr("ended with test_accuracy nan"));
+}
+
+TEST(Studies, ValuesOfAnOldLogAreReadAsOneObjectives) {
+  const std::string old("\x09\0\0\0\0\0\0\xe8\x3f", 9);  // a Told of before there were two: 1: 0.75
+  v1::TuneEvent::Told told;
+  ASSERT_TRUE(told.ParseFromString(old));
+  EXPECT_THAT(told.values(), ElementsAre(0.75));
 }
 
 TEST(Studies, PausePausesTheTrialsAndResumeGoesOn) {

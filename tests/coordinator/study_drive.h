@@ -10,6 +10,7 @@ struct Budget {
   int64_t trials = 4;
   int64_t parallel = 2;
   bool retrain = false;
+  std::vector<std::string> metrics = {"test_accuracy"};  // the first is to be maximized where it is this one
 };
 
 inline v1::StudySpec study_spec(const Budget& budget) {
@@ -18,8 +19,11 @@ inline v1::StudySpec study_spec(const Budget& budget) {
   spec.mutable_job()->set_name("s");
   spec.mutable_job()->mutable_train()->set_epochs(3);
   spec.mutable_job()->mutable_strategy()->set_data_parallel(1);
-  spec.mutable_objective()->set_metric("test_accuracy");
-  spec.mutable_objective()->set_maximize(true);
+  for (const std::string& metric : budget.metrics) {
+    v1::ObjectiveSpec* objective = spec.add_objectives();
+    objective->set_metric(metric);
+    objective->set_maximize(metric == "test_accuracy");
+  }
   spec.mutable_budget()->set_trials(budget.trials);
   spec.mutable_budget()->set_parallel(budget.parallel);
   spec.mutable_budget()->set_max_epochs(3);
@@ -49,6 +53,7 @@ struct StudyDrive : Drive {
     out->set_prefix(question.prefix);
     out->add_point(static_cast<double>(question.trial));
     out->set_source("test");
+    out->set_params_count(1000 + static_cast<double>(question.trial));
     (*out->mutable_params())["train.seed"] = absl::StrCat(question.trial);
     *out->mutable_job() = study_spec({}).job();
     out->mutable_job()->set_name(absl::StrCat("s-trial-", question.trial));
@@ -69,7 +74,8 @@ struct StudyDrive : Drive {
     int64_t best = 0;
     double value = -1;
     for (const v1::TrialRecord& t : record(question.study).trials()) {
-      if (t.trial().has_value() && t.trial().value() > value) best = t.trial().id(), value = t.trial().value();
+      if (t.trial().values_size() > 0 && t.trial().values(0) > value)
+        best = t.trial().id(), value = t.trial().values(0);
     }
     (void)apply(recommendation(question, best));
   }
@@ -112,10 +118,23 @@ struct StudyDrive : Drive {
     p->set_generation(j.generation());
     p->mutable_progress()->set_step(epoch * 10);
     p->mutable_metrics()->set_test_accuracy(accuracy);
-    v1::MetricRecord* e = p->add_evaluations();
+    v1::MetricRecord* e = p->add_marks();
     e->set_kind("eval");
     e->set_epoch(epoch - 1);
     e->set_accuracy(accuracy);
+    (void)apply(event);
+  }
+  // Training's own numbers after the last step so far of an epoch (1, 2, ...).
+  void steps(const v1::Job& j, int64_t epoch, double loss) {
+    v1::Event event;
+    v1::JobProgress* p = event.mutable_progressed()->add_jobs();
+    p->set_job(j.id());
+    p->set_generation(j.generation());
+    p->mutable_metrics()->set_loss(loss);
+    v1::MetricRecord* step = p->add_marks();
+    step->set_kind("train");
+    step->set_epoch(epoch - 1);
+    step->set_loss(loss);
     (void)apply(event);
   }
   void ends(const v1::Job& j, int code = 0, Exit how = {}) {

@@ -16,7 +16,7 @@ namespace {
 
 using testing::HasSubstr;
 
-v1::StudySpec study(const std::string& more) {
+v1::StudySpec study(const std::string& more, const std::string& objective = "{maximize: test_accuracy}") {
   auto spec = spec::parse_study(absl::StrCat(R"(
 name: tune
 model: {family: mlp, hidden: [8]}
@@ -27,9 +27,8 @@ search:
   train.optimizer.name: {choice: [sgd, adamw]}
   train.optimizer.momentum: {float: [0, 0.99], when: {train.optimizer.name: sgd}}
   model.hidden: {choice: [[8], [16], [64, 32], [256]]}
-objective: {maximize: test_accuracy}
-)",
-                                             more));
+objective: )",
+                                             objective, "\n", more));
   EXPECT_TRUE(spec.ok()) << spec.status();
   return *spec;
 }
@@ -100,8 +99,14 @@ bool same_bits(const v1::Trial& a, const v1::Trial& b) {
          std::memcmp(a.point().data(), b.point().data(), sizeof(double) * static_cast<size_t>(a.point_size())) == 0;
 }
 
-TEST(Tune, KilledCoordinatorsSuggestTheSameBitsAndLoseAndDoubleNothing) {
-  const v1::StudySpec spec = study("budget: {trials: 24, parallel: 1}\nseed: 5\nearly_stopping: false\n");
+class TuneKilled : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Objectives, TuneKilled,
+                         testing::Values("{maximize: test_accuracy}",
+                                         "[{minimize: params}, {maximize: test_accuracy}]"));
+
+TEST_P(TuneKilled, CoordinatorsSuggestTheSameBitsAndLoseAndDoubleNothing) {
+  const v1::StudySpec spec = study("budget: {trials: 24, parallel: 1}\nseed: 5\nearly_stopping: false\n", GetParam());
   std::vector<v1::Trial> expected;
   {
     Coordinator coordinator;
@@ -134,11 +139,13 @@ TEST(Tune, KilledCoordinatorsSuggestTheSameBitsAndLoseAndDoubleNothing) {
     EXPECT_TRUE(same_bits(trials[k], expected[k]));
     EXPECT_EQ(trials[k].source(), expected[k].source());
     EXPECT_EQ(trials[k].state(), v1::TRIAL_FINISHED);
-    EXPECT_EQ(trials[k].value(), expected[k].value());
+    EXPECT_THAT(trials[k].values(), testing::ElementsAreArray(expected[k].values()));
     EXPECT_EQ(trials[k].reports_size(), 2);
     EXPECT_TRUE(jobs.insert(trials[k].job()).second);
   }
-  jobs.insert(client.get(id).retrain_job());
+  const v1::Study end = client.get(id);
+  EXPECT_EQ(end.best().front().empty(), spec.objectives_size() == 1);
+  jobs.insert(end.retrain_job());
   EXPECT_EQ(worker.jobs(), jobs);
 }
 
@@ -210,10 +217,12 @@ TEST(Tune, StudiesAreListedPausedResumedAndCancelled) {
   EXPECT_EQ(page.next_page_token(), "");
 
   v1::StudySpec bare = study("");  // of a client that leaves the defaults to the coordinator
+  bare.clear_name();
   bare.clear_budget();
   bare.clear_early_stopping();
   bare.mutable_job()->mutable_train()->mutable_optimizer()->clear_weight_decay();
   const v1::Study filled = client.get(client.submit(bare));
+  EXPECT_EQ(filled.spec().name(), "tune");
   EXPECT_EQ(filled.spec().budget().trials(), 40);
   EXPECT_EQ(filled.spec().budget().max_epochs(), 2);
   EXPECT_TRUE(filled.spec().early_stopping());

@@ -117,6 +117,40 @@ class Studies(unittest.TestCase):
         self.assertEqual(len(shown["best_so_far"]), 6)
         self.assertEqual(shown["best_so_far"], sorted(shown["best_so_far"]))
 
+    def test_two_objectives_end_in_a_front_and_its_knee_is_trained(self) -> None:
+        two = [{"maximize": "test_accuracy"}, {"minimize": "params"}]
+        study = self.submit(objective=two, budget={"trials": 10, "parallel": 2}, constraints=[])
+        end = self.wait_end(study)
+        self.assertEqual(end["state"], "SUCCEEDED", end["reason"])
+        trials = {t["id"]: t for t in self.trials(study)}
+        front = end["best"]["front"]
+        for one in front:
+            trial = trials[one["trial"]]
+            self.assertEqual(trial["state"], "FINISHED")
+            self.assertEqual(trial["values"]["params"], trial["params_count"])
+            self.assertEqual(one["means"]["params"], trial["params_count"])
+        accuracy, size = ([one["means"][name] for one in front] for name in ("test_accuracy", "params"))
+        self.assertEqual((accuracy, size), (sorted(accuracy, reverse=True), sorted(size, reverse=True)))
+        self.assertEqual(min(size), min(t["params_count"] for t in trials.values() if t["state"] == "FINISHED"))
+        knee = trials[end["best"]["trial"]]
+        self.assertIn(knee["id"], [one["trial"] for one in front])
+        job = self.cluster.get(end["retrain_job"])
+        self.assertEqual((job["state"], job["spec"]["model"]["hidden"]), ("SUCCEEDED", knee["params"]["model.hidden"]))
+        table = self.cluster.run("tune", "best", study).splitlines()
+        self.assertEqual(len(table), 1 + len(front))
+        other = front[-1]["trial"]
+        head = self.cluster.run("tune", "best", study, "--trial", str(other), "-o", "yaml").splitlines()[0]
+        self.assertTrue(head.startswith(f"# study {study}, trial {other}: test_accuracy "), head)
+
+    def test_trainings_own_loss_is_reported_epoch_by_epoch(self) -> None:
+        study = self.submit(objective={"minimize": "loss"}, budget={"trials": 2, "parallel": 1}, retrain=False)
+        self.assertEqual(self.wait_end(study)["state"], "SUCCEEDED")
+        for trial in self.trials(study):
+            history = [r for r in self.cluster.json("job", "metrics", trial["job"]) if "samples_per_second" in r]
+            first = [r["loss"] for r in history if r["epoch"] == 0][-1]
+            self.assertEqual(trial["reports"], [{"step": 1, "value": first}])
+            self.assertEqual(trial["value"], history[-1]["loss"])
+
     def test_a_diverging_configuration_is_named_so_and_not_tried_again(self) -> None:
         search = {"train.optimizer.lr": {"choice": [0.001, 0.01, 0.1, 1000]}, "model.hidden": {"choice": [[16], [32]]}}
         study = self.submit(search=search, constraints=[], budget={"trials": 8, "parallel": 1}, retrain=False)

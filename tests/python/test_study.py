@@ -73,6 +73,41 @@ def test_wait_prints_a_line_a_trial(capsys):
     ]
 
 
+class FakeFront(FakeSession):
+    """Of two objectives."""
+
+    front = [{"trial": 1, "means": {"test_accuracy": 0.9, "params": 500.0}}, {"trial": 0, "means": {"test_accuracy": 0.8, "params": 20.0}}]
+
+    def status(self, finished, state):
+        return json.dumps({**json.loads(super().status(finished, state)), "best": {"trial": 1, "front": self.front}})
+
+    def study(self, id):
+        return self.status(2, "SUCCEEDED")
+
+    def trials(self, id):
+        return json.dumps([{"id": 0, "params": {"model.depth": 1}}, {"id": 1, "params": {"model.depth": 3}}])
+
+    def best(self, id, trial):
+        return json.dumps({"trial": trial})
+
+
+def test_two_objectives_have_a_front(capsys):
+    study = client.Study(FakeFront((2, "SUCCEEDED")), "s-1")
+    study.wait()
+    assert capsys.readouterr().err == "s-1 SUCCEEDED 2/2 trials, front of 2\n"
+    assert study.front()[1] == {"trial": 0, "means": {"test_accuracy": 0.8, "params": 20.0}, "params": {"model.depth": 1}}
+    assert (study.best(0), study.best()) == ({"trial": 0}, {"trial": -1})
+
+
+def test_one_objective_has_none():
+    class One(FakeSession):
+        def study(self, id):
+            return self.status(1, "RUNNING")
+
+    with pytest.raises(ValueError, match="s-1 has one objective"):
+        client.Study(One(), "s-1").front()
+
+
 def test_a_study_that_ends_otherwise_raises():
     with pytest.raises(client.StudyFailed, match="study s-1 CANCELLED: why") as caught:
         client.Study(FakeSession((1, "RUNNING"), (1, "CANCELLED")), "s-1").wait(progress=False)

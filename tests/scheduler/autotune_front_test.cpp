@@ -19,6 +19,14 @@ TEST(AutotuneFront, KeepsWhatIsNotDominatedAndItsArea) {
   EXPECT_EQ(Front({{-1, 5}}, {0, 0}).area(), 0);
 }
 
+TEST(AutotuneFront, ItsKneeIsFarthestFromTheLineBetweenItsEnds) {
+  EXPECT_EQ(knee({{0.9, 1000}, {0.88, 100}, {0.5, 10}}), 1u);  // maximize, minimize
+  EXPECT_EQ(knee({{0.9, 1e6}, {0.89, 9e5}, {0.5, 10}}), 1u) << "in units of the extent";
+  EXPECT_EQ(knee({{1, 3}, {2.9, 2.9}, {3, 1}}), 1u);
+  EXPECT_EQ(knee({{1, 3}, {3, 1}}), 0u);
+  EXPECT_EQ(knee({{1, 3}}), 0u);
+}
+
 // The mean growth over a grid of quantiles of both.
 double growth_by_sampling(const Front& front, Normal u, Normal v) {
   const auto quantile = [](double p) {  // by bisection of the distribution
@@ -147,6 +155,48 @@ TEST(AutotuneStudy, DoesNotModelWhatIsKnown) {
   for (int u = 1; u <= 64; ++u) exact.push_back({1 - 1.0 / u, -1.0 * u});
   const Pair reference = {-0.5, -65};
   EXPECT_GT(Front(found, reference).area(), 0.97 * Front(exact, reference).area());
+}
+
+// Curves that settle by their rates, of models from 1 to 8 units: more units do better.
+void report_curve(Study& study, int64_t id, double end, int64_t reports) {
+  for (int64_t step = 1; step <= reports; ++step)
+    ASSERT_TRUE(study.apply(Reported{id, step, end * (1 - std::exp(-0.5 * static_cast<double>(step)))}).ok());
+}
+
+TEST(AutotuneStudy, StopsATrialOnlyForThoseThatAreNoWorseInTheKnownObjective) {
+  const Space space = *Space::create({{.name = "units", .kind = Kind::integer, .low = 1, .high = 8}, {.name = "rate"}});
+  const Known units = [](const Space& s, const Point& p) { return s.value(0, p[0]); };
+  Study study = *Study::create(space, {.objectives = {{.maximize = false, .known = units}, {}}});
+  int64_t id = 0;
+  const auto at = [&](double u, double rate) { return Point{(u - 1) / 7, rate}; };
+  for (int k = 0; k < 8; ++k, ++id) {  // large ones, all of them good
+    ASSERT_TRUE(study.apply(Asked{id, at(8, 0.1 * k), "test"}).ok());
+    report_curve(study, id, 0.9 + 0.001 * k, 8);
+    ASSERT_TRUE(study.apply(Told{id, {0.9 + 0.001 * k}}).ok());
+  }
+  ASSERT_TRUE(study.apply(Asked{id, at(8, 0.95), "test"}).ok());
+  report_curve(study, id, 0.3, 2);
+  EXPECT_TRUE(*study.should_stop(id)) << "as large, and worse than all";
+  ASSERT_TRUE(study.apply(Asked{++id, at(1, 0.95), "test"}).ok());
+  report_curve(study, id, 0.3, 2);
+  EXPECT_FALSE(*study.should_stop(id)) << "nothing so small does better";
+  for (int k = 0; k < 8; ++k) {
+    ASSERT_TRUE(study.apply(Asked{++id, at(1, 0.1 * k), "test"}).ok());
+    report_curve(study, id, 0.8 + 0.001 * k, 8);
+    ASSERT_TRUE(study.apply(Told{id, {0.8 + 0.001 * k}}).ok());
+  }
+  EXPECT_TRUE(*study.should_stop(9)) << "now some does";
+}
+
+TEST(AutotuneStudy, AFrontHoldsNoTrialThatWasStoppedEarly) {
+  Study study = *Study::create(*Space::create({{.name = "x"}}), {.objectives = {{}, {}}});
+  ASSERT_TRUE(study.apply(Asked{0, {0.1}, "test"}).ok());
+  ASSERT_TRUE(study.apply(Told{0, {5, 5}, true}).ok());
+  ASSERT_EQ(study.front()->size(), 1u) << "there is no other";
+  ASSERT_TRUE(study.apply(Asked{1, {0.9}, "test"}).ok());
+  ASSERT_TRUE(study.apply(Told{1, {1, 1}}).ok());
+  ASSERT_EQ(study.front()->size(), 1u);
+  EXPECT_EQ(study.front()->front().trial, 1);
 }
 
 TEST(AutotuneStudy, RefusesObjectivesThatCannotBe) {

@@ -105,8 +105,8 @@ class Session {
     return text(client::studies_view(unlocked([&] { return client_.studies(limit); })).document);
   }
   std::string trials(const std::string& id) { return text(client::trials_view(fetch(id), fetch_trials(id)).document); }
-  std::string best(const std::string& id) {
-    auto best = client::best_document(fetch(id), fetch_trials(id));
+  std::string best(const std::string& id, int64_t trial) {
+    auto best = client::best_document(fetch(id), fetch_trials(id), trial);
     if (!best.ok()) raise(best.status());
     return text(*best);
   }
