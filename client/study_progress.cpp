@@ -13,6 +13,7 @@
 #include "client/client.h"
 #include "client/documents.h"
 #include "client/study_documents.h"
+#include "client/study_views.h"
 #include "client/view.h"
 
 namespace ds::client {
@@ -51,9 +52,11 @@ std::string front_line(const v1::Study& study) {
   const auto& front = study.best().front();
   std::vector<std::string> ranges;
   std::string knee;
-  for (int i = 0; i < study.spec().objectives_size(); ++i)
-    ranges.push_back(absl::StrFormat("%s %s to %s", study.spec().objectives(i).metric(),
-                                     value_text(front.begin()->means(i)), value_text(front.rbegin()->means(i))));
+  for (int i = 0; i < study.spec().objectives_size(); ++i) {
+    const std::string& metric = study.spec().objectives(i).metric();
+    ranges.push_back(absl::StrCat(metric, " ", value_text(metric, front.begin()->means(i)), " to ",
+                                  value_text(metric, front.rbegin()->means(i))));
+  }
   for (const v1::FrontTrial& f : front)
     if (f.trial() == study.best().trial()) knee = values_text(study.spec(), f.means());
   return absl::StrFormat("front of %d: %s  knee: trial %d, %s", front.size(), absl::StrJoin(ranges, ", "),

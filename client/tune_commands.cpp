@@ -11,6 +11,7 @@
 #include "client/study_documents.h"
 #include "client/study_plots.h"
 #include "client/study_progress.h"
+#include "client/study_views.h"
 #include "client/transfers.h"
 #include "proto/spec/study_spec.h"
 

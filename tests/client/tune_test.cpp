@@ -456,7 +456,7 @@ TEST(StudyLines, TheIncumbentNeverGetsWorse) {
 
 TEST(StudyLines, TellTheFront) {
   EXPECT_THAT(study_screen(sample_front(), sample_front_trials(), 200, 30),
-              HasSubstr("front of 2: test_accuracy 0.885 to 0.88, params 1.094e+05 to 5.089e+04  knee: trial 3, "
+              HasSubstr("front of 2: test_accuracy 0.885 to 0.88, params 109386 to 50890  knee: trial 3, "
                         "test_accuracy 0.885, params 109386"));
   EXPECT_THAT(trial_line(sample_front(), sample_front_trials(), sample_front_trials()[2]),
               HasSubstr("trial 2 FINISHED test_accuracy 0.9, params 50890, front of 2, 5/8"));

@@ -9,6 +9,7 @@
 #include "client/documents.h"
 #include "client/study_documents.h"
 #include "client/study_plots.h"
+#include "client/study_views.h"
 #include "proto/spec/job_spec.h"
 #include "proto/spec/study_spec.h"
 #include "python/bind/client/stream.h"
