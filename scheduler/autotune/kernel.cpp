@@ -1,5 +1,7 @@
 #include "scheduler/autotune/kernel.h"
 
+#include <numeric>
+
 namespace ds::autotune {
 namespace {
 
@@ -61,13 +63,13 @@ ArrayXXd together(const std::vector<int>& numbers, const std::vector<int>& categ
 
 }  // namespace
 
-Kernel::Kernel(const Space& space, double noise_deviation) : layout_(space), dims_(space.size()) {
+Kernel::Kernel(const Space& space, double noise_deviation, bool counts) : layout_(space, counts), dims_(space.size()) {
   const auto block = [&](const std::vector<int>& members) {
     Block b;
     b.members = members;
     for (int r = 0; r < layout_.rows(); ++r)
       if (std::find(members.begin(), members.end(), layout_.owner(r)) != members.end())
-        (r < layout_.numbers() ? b.numbers : b.categories).push_back(r);
+        (layout_.numeric(r) ? b.numbers : b.categories).push_back(r);
     const int first = members[0];
     if (space.parent(first) >= 0) {
       if (layout_.is_number(first))
@@ -82,31 +84,40 @@ Kernel::Kernel(const Space& space, double noise_deviation) : layout_(space), dim
   blocks_.push_back(block(all));
   blocks_[0].active = blocks_[0].inactive = -1;
   for (const std::vector<int>& group : layout_.groups()) blocks_.push_back(block(group));
+  for (const Layout::Tie& tie : layout_.ties()) {
+    ties_.emplace_back(static_cast<size_t>(tie.choices));
+    std::iota(ties_.back().begin(), ties_.back().end(), tie.row);
+  }
   has_numbers_ = !blocks_[0].numbers.empty();
   has_categories_ = !blocks_[0].categories.empty();
-  int n = dims_ + 2;
+  product_ = noise() + 1;
+  int n = product_ + 1;
   if (has_numbers_ && has_categories_) sum_ = n++;
   if (space.conditional()) branch_ = n++;
+  if (!ties_.empty()) counts_ = n++;
   mean_ = VectorXd::Zero(n);
   sd_ = VectorXd::Ones(n);
   int numbers = 0;
   for (int i = 0; i < dims_; ++i) numbers += layout_.is_number(i);
   for (int i = 0; i < dims_; ++i) {
-    mean_[i] = layout_.is_number(i) ? std::sqrt(2.0) - 1 + std::log(std::sqrt(std::max(numbers, 1)))
+    mean_[i] = layout_.is_number(i) ? 0.5 * std::log(std::max(numbers, 1)) - 0.5
                                     : 0.5 + std::log(2.0 / std::max(dims_ - numbers, 1));
-    sd_[i] = layout_.is_number(i) ? std::sqrt(3.0) : 1;
+    sd_[i] = layout_.is_number(i) ? 1.2 : 1;
   }
+  for (const Layout::Tie& tie : layout_.ties())  // counts go up to the number of parameters
+    mean_.segment(layout_.owner(tie.row), tie.choices).setConstant(std::log(0.25 * tie.parameters.size()));
   mean_[noise()] = -4;
   sd_[noise()] = noise_deviation;
   if (sum_ >= 0) mean_[sum_] = -1;
   if (branch_ >= 0) mean_[branch_] = -1;
+  if (counts_ >= 0) mean_[counts_] = -1;
 }
 
 MatrixXd Kernel::scale(const VectorXd& theta, const MatrixXd& features) const {
   VectorXd by(layout_.rows());
   for (int r = 0; r < layout_.rows(); ++r) {
     const double t = theta[layout_.owner(r)];
-    by[r] = r < layout_.numbers() ? std::exp(-t) : std::sqrt(std::exp(t) / 2);
+    by[r] = layout_.numeric(r) ? std::exp(-t) : std::sqrt(std::exp(t) / 2);
   }
   return by.asDiagonal() * features;
 }
@@ -121,7 +132,7 @@ ArrayXXd Kernel::presence(const Block& block, const MatrixXd& a, const MatrixXd&
 }
 
 MatrixXd Kernel::cross(const VectorXd& theta, const MatrixXd& a, const MatrixXd& b) const {
-  const double product = std::exp(theta[dims_ + 1]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
+  const double product = std::exp(theta[product_]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
   const Block& whole = blocks_[0];
   ArrayXXd out;
   if (sum_ >= 0) {
@@ -134,14 +145,16 @@ MatrixXd Kernel::cross(const VectorXd& theta, const MatrixXd& a, const MatrixXd&
   for (size_t g = 1; g < blocks_.size(); ++g)
     out += std::exp(theta[branch_]) * presence(blocks_[g], a, b) *
            together(blocks_[g].numbers, blocks_[g].categories, a, b);
+  for (const std::vector<int>& rows : ties_) out += std::exp(theta[counts_]) * matern(distances(rows, a, b));
   return out;
 }
 
 double Kernel::variance(const VectorXd& theta, const Eigen::Ref<const VectorXd>& x) const {
-  double out = std::exp(theta[dims_ + 1]) + (sum_ < 0 ? 0 : std::exp(theta[sum_]));
+  double out = std::exp(theta[product_]) + (sum_ < 0 ? 0 : std::exp(theta[sum_]));
   const MatrixXd column = x;
   for (size_t g = 1; g < blocks_.size(); ++g)
     out += std::exp(theta[branch_]) * presence(blocks_[g], column, column)(0, 0);
+  if (counts_ >= 0) out += static_cast<double>(ties_.size()) * std::exp(theta[counts_]);
   return out;
 }
 
@@ -160,13 +173,13 @@ void Kernel::spread(const std::vector<int>& rows, const MatrixXd& a, const Matri
 VectorXd Kernel::derivative(const VectorXd& theta, const MatrixXd& a, const MatrixXd& weights) const {
   VectorXd out = VectorXd::Zero(size());
   const auto w = weights.array();
-  const double product = std::exp(theta[dims_ + 1]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
+  const double product = std::exp(theta[product_]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
   const Block& whole = blocks_[0];
   const Factors f = factors(whole.numbers, whole.categories, a, a);
   if (has_numbers_) spread(whole.numbers, a, w * (product * f.category + sum) * f.number_slope, -2, out);
   if (has_categories_) spread(whole.categories, a, w * (product * f.number + sum) * f.category, -1, out);
   out[noise()] = std::exp(theta[noise()]) * weights.trace();
-  out[dims_ + 1] = product * (w * f.number * f.category).sum();
+  out[product_] = product * (w * f.number * f.category).sum();
   if (sum_ >= 0) out[sum_] = sum * (w * (f.number + f.category)).sum();
   for (size_t g = 1; g < blocks_.size(); ++g) {
     const Block& own = blocks_[g];
@@ -176,11 +189,16 @@ VectorXd Kernel::derivative(const VectorXd& theta, const MatrixXd& a, const Matr
     if (!own.categories.empty()) spread(own.categories, a, base * of.number * of.category, -1, out);
     out[branch_] += (base * of.number * of.category).sum();
   }
+  for (const std::vector<int>& rows : ties_) {
+    const ArrayXXd s = distances(rows, a, a), base = std::exp(theta[counts_]) * w;
+    spread(rows, a, base * matern_slope(s), -2, out);
+    out[counts_] += (base * matern(s)).sum();
+  }
   return out;
 }
 
 Kernel::Approach Kernel::approach(const VectorXd& theta, const MatrixXd& a, const VectorXd& x) const {
-  const double product = std::exp(theta[dims_ + 1]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
+  const double product = std::exp(theta[product_]), sum = sum_ < 0 ? 0 : std::exp(theta[sum_]) / 2;
   const MatrixXd column = x;
   const Factors f = factors(blocks_[0].numbers, blocks_[0].categories, a, column);
   Approach out;
@@ -193,6 +211,7 @@ Kernel::Approach Kernel::approach(const VectorXd& theta, const MatrixXd& a, cons
     k += here * own.number * own.category;
     out.by_distance.push_back(here * own.category * own.number_slope);
   }
+  for (const std::vector<int>& rows : ties_) k += std::exp(theta[counts_]) * matern(distances(rows, a, column));
   out.k = k.matrix().col(0);
   return out;
 }

@@ -1,5 +1,5 @@
 // The covariance of two points: Matern-5/2 over numbers, overlap over categories, their product, their sum, and one
-// more term for each branch of a conditional space.
+// more term for each branch of a conditional space and for the counts of categories with the same choices.
 #pragma once
 #include "scheduler/autotune/features.h"
 
@@ -9,20 +9,21 @@ using Eigen::ArrayXXd;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-// theta: for each parameter log(length) or, of a category, log(weight); then log(noise variance), log(amplitude) of the
-// product, of the sum (with numbers and categories), of the branches (conditional spaces).
+// theta: for each parameter log(length) or, of a category, log(weight), and for each count log(length); then log(noise
+// variance), log(amplitude) of the product, of the sum (with numbers and categories), of the branches (conditional
+// spaces), of the counts.
 class Kernel {
  public:
   // noise_deviation: of the prior of log(noise variance) about -4.
-  explicit Kernel(const Space& space, double noise_deviation = 3);
+  explicit Kernel(const Space& space, double noise_deviation = 3, bool counts = true);
 
   const Layout& layout() const { return layout_; }
   int size() const { return static_cast<int>(mean_.size()); }  // of theta
-  int noise() const { return dims_; }
+  int noise() const { return layout_.lengths(); }
 
-  // Independent normal priors of theta: lengths LogN(sqrt 2 - 1 + log(sqrt d), sqrt 3), shorter by e than those of
-  // Hvarfner, Hellsten and Nardi (2024), and noise LogN(-4, 3), as tasks without noise are common: docs/autotune.md has
-  // the ablation.
+  // Independent normal priors of theta: lengths LogN(log(sqrt d) - 1/2, 1.2), which grow with d as those of Hvarfner,
+  // Hellsten and Nardi (2024) but are shorter and less vague, and noise LogN(-4, 3), as tasks without noise are common:
+  // docs/autotune.md has the ablation.
   const VectorXd& prior_mean() const { return mean_; }
   const VectorXd& prior_sd() const { return sd_; }
 
@@ -55,9 +56,10 @@ class Kernel {
             const MatrixXd& v, MatrixXd& out) const;
 
   Layout layout_;
-  int dims_ = 0, sum_ = -1, branch_ = -1;
+  int dims_ = 0, product_ = 0, sum_ = -1, branch_ = -1, counts_ = -1;
   bool has_numbers_ = false, has_categories_ = false;
-  std::vector<Block> blocks_;  // [0] is the whole space; the rest are its branches
+  std::vector<Block> blocks_;           // [0] is the whole space; the rest are its branches
+  std::vector<std::vector<int>> ties_;  // rows of each set of counts
   VectorXd mean_, sd_;
 };
 

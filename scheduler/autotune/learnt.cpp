@@ -85,7 +85,8 @@ VectorXd Study::Learnt::chance(const std::vector<Point>& at) const {
   return out;
 }
 
-Acquisition Study::Learnt::promise(const std::vector<Point>& pending, double demanded, Random& random) const {
+Acquisition Study::Learnt::promise(const std::vector<Point>& pending, double demanded, double boldness,
+                                   Random& random) const {
   auto models = std::make_shared<std::vector<Surrogate>>();
   models->reserve(goals.size());
   std::array<Side, 2> sides;
@@ -93,7 +94,7 @@ Acquisition Study::Learnt::promise(const std::vector<Point>& pending, double dem
   seen.insert(seen.end(), pending.begin(), pending.end());
   for (size_t k = 0; k < goals.size(); ++k) {
     if (goals[k].model)
-      sides[k].model = &models->emplace_back(goals[k].model->with_pending(pending, random));
+      sides[k].model = &models->emplace_back(goals[k].model->with_pending(pending, boldness, random));
     else
       sides[k].value = [this, &goal = goals[k]](const Point& p) { return exact(goal, p); };
   }

@@ -29,8 +29,8 @@ struct Study::Learnt {
   // Different points by posterior mean, best first; of two objectives, by the first and the second in turn.
   std::vector<Point> elites(size_t most) const;
 
-  // How much a point promises. Copies what it needs but the space and this.
-  Acquisition promise(const std::vector<Point>& pending, double demanded, Random& random) const;
+  // How much a point promises; boldness as Surrogate has it. Copies what it needs but the space and this.
+  Acquisition promise(const std::vector<Point>& pending, double demanded, double boldness, Random& random) const;
 
   std::shared_ptr<const Space> space;
   std::vector<Goal> goals;

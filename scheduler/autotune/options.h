@@ -11,6 +11,7 @@ struct SurrogateOptions {
   int chains_per_warp = 2;
   std::vector<Warp> warps = {Warp::standard, Warp::half_rank, Warp::power};
   double noise_deviation = 3;  // of the prior, as Kernel has it
+  bool counts = true;          // of categories with the same choices, as Layout has them
   int leapfrogs = 5;
   int chains_per_update = 2;  // beyond `few` trials; all of them before
   int few = 24;
@@ -24,6 +25,7 @@ struct ProposeOptions {
   int refined = 3;        // of the best candidates
   int rounds = 3;         // of steps along the numbers and exhaustive neighbours
   bool local = true;      // the arm of local quadratic steps may play
+  double bold = 0.5;      // share of the model's suggestions that take its deviations for twice what they are
 };
 
 }  // namespace ds::autotune

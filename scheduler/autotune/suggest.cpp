@@ -20,6 +20,7 @@ constexpr const char* kNoValue = "[autotune] no trial has ended with a value";
 constexpr double kDoubt = 1;     // deviations taken off the mean of what is recommended
 constexpr double kNoisy = 0.02;  // share of the noise from which on values are noisy
 constexpr double kRaces = 0.2;   // of the trials, where noise hides which is best
+constexpr double kBold = 2;      // expected improvement alone stays too long with the first good trials
 constexpr int kTries = 20000;    // of drawing a point that is allowed
 constexpr const char *kLocal = "local", *kTelling = "local spread";
 constexpr double kRegion = 0.2, kMostRegion = 0.5, kLeastRegion = 1e-7;  // of the local arm
@@ -155,7 +156,8 @@ absl::StatusOr<Suggestion> Study::search(Random& random) const {
   if (std::optional<Suggestion> local = waits ? std::nullopt : step(random);
       local && choose_arm(2, plays(), random) == 1)
     return *std::move(local);
-  Acquisition acquisition = learnt_->promise(pending(), chance_demanded(), random);
+  const double boldness = random.uniform() < options_.propose.bold ? kBold : 1;
+  Acquisition acquisition = learnt_->promise(pending(), chance_demanded(), boldness, random);
   const std::vector<Point> best = learnt_->elites(10);
   for (const bool again : {false, true}) {  // points that have run only where no other is left
     acquisition.allowed = [&](const Point& point) { return !blocked(point) && (again || !learnt_->runs.count(point)); };

@@ -13,7 +13,7 @@ constexpr double kSharpness = 0.5;  // of the weights: the trials' densities are
 
 Surrogate::Surrogate(std::shared_ptr<const Space> space, SurrogateOptions options, uint64_t seed)
     : space_(std::move(space)),
-      kernel_(std::make_shared<Kernel>(*space_, options.noise_deviation)),
+      kernel_(std::make_shared<Kernel>(*space_, options.noise_deviation, options.counts)),
       options_(std::move(options)),
       seed_(seed),
       features_(kernel_->layout().rows(), 0) {
@@ -109,8 +109,9 @@ void Surrogate::weigh() {
   for (Chain& c : chains_) c.weight /= total;
 }
 
-Surrogate Surrogate::with_pending(const std::vector<Point>& pending, Random& random) const {
+Surrogate Surrogate::with_pending(const std::vector<Point>& pending, double boldness, Random& random) const {
   Surrogate out = *this;
+  out.boldness_ = boldness;
   for (const Point& point : pending) {
     const VectorXd x = encode(point);
     for (Chain& c : out.chains_) {
@@ -134,7 +135,7 @@ VectorXd Surrogate::log_ei(const MatrixXd& features) const {
     if (c.weight < kCounts) continue;
     const Prediction p = c.gp.predict(features);
     for (Eigen::Index j = 0; j < features.cols(); ++j) {
-      const double sd = std::sqrt(p.variance[j]);
+      const double sd = boldness_ * std::sqrt(p.variance[j]);
       const double v = std::log(c.weight * sd) + log_improvement((p.mean[j] - c.best) / sd);
       if (v > top[j])
         sum[j] = sum[j] * std::exp(top[j] - v) + 1, top[j] = v;
@@ -153,7 +154,7 @@ double Surrogate::log_ei(const VectorXd& features, VectorXd* slope) const {
     if (c.weight < kCounts) continue;
     double mean, variance;
     c.gp.predict(features, &mean, &variance, &mean_slope, &variance_slope);
-    const double sd = std::sqrt(variance), z = (mean - c.best) / sd, by_z = log_improvement_slope(z);
+    const double sd = boldness_ * std::sqrt(variance), z = (mean - c.best) / sd, by_z = log_improvement_slope(z);
     values.push_back(std::log(c.weight * sd) + log_improvement(z));
     slopes.push_back(by_z / sd * mean_slope + (1 - by_z * z) / (2 * variance) * variance_slope);
   }

@@ -20,8 +20,9 @@ class Surrogate {
   const std::vector<Point>& points() const { return points_; }
   const VectorXd& observed() const { return y_; }
 
-  // A copy that takes these unfinished points for known, each chain at a draw of its own prediction.
-  Surrogate with_pending(const std::vector<Point>& pending, Random& random) const;
+  // A copy that takes these unfinished points for known, each chain at a draw of its own prediction; its log_ei takes
+  // deviations for `boldness` times what they are.
+  Surrogate with_pending(const std::vector<Point>& pending, double boldness, Random& random) const;
 
   // log of the expected improvement over the best posterior mean, averaged over the chains; one entry a point.
   VectorXd log_ei(const MatrixXd& features) const;
@@ -68,6 +69,7 @@ class Surrogate {
   VectorXd y_;
   std::vector<int> sorted_;  // the trials by value
   std::vector<Chain> chains_;
+  double boldness_ = 1;
 };
 
 }  // namespace ds::autotune

@@ -74,6 +74,11 @@ def test_bad_spaces_name_the_parameter(space, message):
         ds.AutoTune(space, maximize="f")
 
 
+def test_an_unknown_option_is_refused():
+    with pytest.raises(TypeError, match="unknown option: bolt"):
+        ds.AutoTune({"x": {"float": [0, 1]}}, maximize="y", bolt=0.5)
+
+
 def test_an_exception_is_told_and_passes_through():
     study = ds.AutoTune({"a": {"float": [0, 1]}}, maximize="f")
     with pytest.raises(ZeroDivisionError):

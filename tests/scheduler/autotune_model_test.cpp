@@ -17,7 +17,10 @@ Space mixed_space() {
        {.name = "kind", .kind = Kind::categorical, .choices = {"a", "b", "c"}},
        {.name = "slope", .low = -1, .high = 1, .parent = "kind", .when = {"a", "b"}},
        {.name = "mode", .kind = Kind::categorical, .choices = {"x", "y"}, .parent = "kind", .when = {"c"}},
-       {.name = "rate", .scale = Scale::logit, .low = 0.1, .high = 0.9, .parent = "mode", .when = {"y"}}});
+       {.name = "rate", .scale = Scale::logit, .low = 0.1, .high = 0.9, .parent = "mode", .when = {"y"}},
+       {.name = "first", .kind = Kind::categorical, .choices = {"p", "q", "r"}},
+       {.name = "second", .kind = Kind::categorical, .choices = {"p", "q", "r"}},
+       {.name = "third", .kind = Kind::categorical, .choices = {"p", "q", "r"}, .parent = "kind", .when = {"a"}}});
 }
 
 struct Data {
@@ -123,6 +126,24 @@ TEST(AutotuneKernel, StaysPositiveDefiniteOverBranches) {
   for (int i = 0; i < 60; ++i) EXPECT_NEAR(k(i, i), d.kernel.variance(d.theta, a.col(i)), 1e-7);
 }
 
+TEST(AutotuneKernel, CountsChoicesThatSeveralParametersShare) {
+  std::vector<Parameter> cells;
+  for (const char* name : {"e1", "e2", "e3", "e4"})
+    cells.push_back({.name = name, .kind = Kind::categorical, .choices = {"conv", "skip", "pool"}});
+  const Space space = *Space::create(cells);
+  const Point own = {0, 0, 1, 1}, same_counts = {1, 1, 0, 0}, other_counts = {1, 1, 2, 2};
+  for (const bool counts : {false, true}) {
+    const Kernel kernel(space, 3, counts);
+    const VectorXd theta = kernel.prior_mean();
+    const MatrixXd k = kernel.cross(theta, kernel.scale(theta, kernel.layout().encode(space, {own})),
+                                    kernel.scale(theta, kernel.layout().encode(space, {same_counts, other_counts})));
+    if (counts)
+      EXPECT_GT(k(0, 0), k(0, 1) + 0.1);
+    else
+      EXPECT_NEAR(k(0, 0), k(0, 1), 1e-12);
+  }
+}
+
 TEST(AutotuneImprovement, IsTheIntegralAndItsSlopeTheDifference) {
   for (const double z : {-30.0, -24.9, -6.0, -1.01, -0.99, 0.0, 2.0, 8.0}) {
     double sum = 0;  // of (z - t) phi(t) below z, by u = z - t scaled to where the mass is
@@ -150,14 +171,19 @@ TEST(AutotuneSurrogate, AveragesTheImprovementWithItsSlope) {
   EXPECT_NEAR(total, 1, 1e-12);
   VectorXd slope;
   const Point at = {0.42, 0.17};
-  const double value = s.log_ei(s.encode(at), &slope);
-  EXPECT_NEAR(value, s.log_ei(MatrixXd(s.encode(at)))[0], 1e-9);
-  for (const size_t i : {0, 1}) {
-    Point up = at, down = at;
-    up[i] += 1e-6, down[i] -= 1e-6;
-    const double expected = (s.log_ei(MatrixXd(s.encode(up)))[0] - s.log_ei(MatrixXd(s.encode(down)))[0]) / 2e-6;
-    EXPECT_NEAR(slope[static_cast<long>(i)], expected, 1e-4 * std::max(1.0, std::abs(expected)));
+  const Surrogate bold = s.with_pending({}, 2, random);
+  for (const Surrogate& each : {s, bold}) {
+    const double value = each.log_ei(each.encode(at), &slope);
+    EXPECT_NEAR(value, each.log_ei(MatrixXd(each.encode(at)))[0], 1e-9);
+    for (const size_t i : {0, 1}) {
+      Point up = at, down = at;
+      up[i] += 1e-6, down[i] -= 1e-6;
+      const double expected =
+          (each.log_ei(MatrixXd(each.encode(up)))[0] - each.log_ei(MatrixXd(each.encode(down)))[0]) / 2e-6;
+      EXPECT_NEAR(slope[static_cast<long>(i)], expected, 1e-4 * std::max(1.0, std::abs(expected)));
+    }
   }
+  EXPECT_GT(bold.log_ei(MatrixXd(bold.encode(at)))[0], s.log_ei(MatrixXd(s.encode(at)))[0]);
 }
 
 TEST(AutotuneSurrogate, FindsTheSmoothFunctionUnderTheNoise) {

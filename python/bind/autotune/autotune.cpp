@@ -56,6 +56,28 @@ Objective objective_of(nb::tuple t) {
   return out;
 }
 
+// What an ablation switches; an error names what there is not.
+void set_options(nb::dict options, StudyOptions& out) {
+  nb::dict left;
+  left.update(options);
+  const auto set = [&](const char* name, auto& field) {
+    if (left.contains(name)) field = nb::cast<std::remove_reference_t<decltype(field)>>(left.attr("pop")(name));
+  };
+  set("startup", out.startup), set("replicates", out.replicates), set("stopping", out.stopping);
+  set("least_steps", out.least_steps), set("policy_rounds", out.propose.policy_rounds);
+  set("spread", out.propose.spread), set("mutants", out.propose.mutants), set("rollouts", out.propose.rollouts);
+  set("local", out.propose.local), set("bold", out.propose.bold), set("rounds", out.propose.rounds);
+  set("refined", out.propose.refined), set("leapfrogs", out.surrogate.leapfrogs), set("few", out.surrogate.few);
+  set("chains_per_update", out.surrogate.chains_per_update), set("counts", out.surrogate.counts);
+  set("chains_per_warp", out.surrogate.chains_per_warp);
+  std::vector<int> warps;
+  set("warps", warps);
+  if (!warps.empty()) out.surrogate.warps.clear();
+  for (const int w : warps) out.surrogate.warps.push_back(static_cast<Warp>(w));
+  for (auto [name, value] : left)
+    throw nb::type_error(("[autotune] unknown option: " + nb::cast<std::string>(name)).c_str());
+}
+
 Study make_study(nb::list parameters, nb::object allows, uint64_t seed, nb::list objectives, nb::dict options) {
   std::vector<Parameter> list;
   for (nb::handle p : parameters) list.push_back(parameter_of(nb::cast<nb::tuple>(p)));
@@ -67,20 +89,7 @@ Study make_study(nb::list parameters, nb::object allows, uint64_t seed, nb::list
   out.seed = seed;
   out.objectives.clear();
   for (nb::handle o : objectives) out.objectives.push_back(objective_of(nb::cast<nb::tuple>(o)));
-  const auto set = [&](const char* name, auto& field) {
-    if (options.contains(name)) field = nb::cast<std::remove_reference_t<decltype(field)>>(options[name]);
-  };
-  set("startup", out.startup), set("replicates", out.replicates), set("stopping", out.stopping);
-  set("least_steps", out.least_steps), set("policy_rounds", out.propose.policy_rounds);
-  set("spread", out.propose.spread), set("mutants", out.propose.mutants), set("rollouts", out.propose.rollouts);
-  set("local", out.propose.local), set("leapfrogs", out.surrogate.leapfrogs), set("few", out.surrogate.few);
-  set("chains_per_update", out.surrogate.chains_per_update), set("rounds", out.propose.rounds);
-  set("refined", out.propose.refined), set("chains_per_warp", out.surrogate.chains_per_warp);
-  if (options.contains("warps")) {
-    out.surrogate.warps.clear();
-    for (const int w : nb::cast<std::vector<int>>(options["warps"]))
-      out.surrogate.warps.push_back(static_cast<Warp>(w));
-  }
+  set_options(options, out);
   return value_or_throw(Study::create(value_or_throw(Space::create(std::move(list), std::move(constraints))), out));
 }
 
