@@ -10,9 +10,13 @@ import sys
 from make_traces import MARKS
 
 
-def verdict(low, high):
+FEWEST = 6  # runs all for one side are no luck, at 5 %, from here on
+
+
+def verdict(case):
     """Less regret is better."""
-    return "better" if high < 0 else "worse" if low > 0 else "="
+    low, high = case["difference_95"]
+    return "few" if case["runs"] < FEWEST else "better" if high < 0 else "worse" if low > 0 else "="
 
 
 def rows(lines):
@@ -32,7 +36,7 @@ def table(lines):
         whole = [cases[mark] for mark in MARKS if mark in cases]
         runs = " / ".join(dict.fromkeys(str(case["runs"]) for case in whole))
         theirs, ours = (" / ".join(f"{case[who]:.3f}" for case in whole) for who in ("peer_value", "ours"))
-        verdicts = " / ".join(verdict(*case["difference_95"]) for case in whole)
+        verdicts = " / ".join(verdict(case) for case in whole)
         yield f"| {suite} | {peer} | {runs} | {theirs} | {ours} | {verdicts} | {whole[-1]['peer_seconds_a_trial']:.3g} |"
 
 

@@ -78,10 +78,12 @@ def test_every_kept_trace_is_whole():
 
 
 def test_the_page_s_rows_say_who_is_better():
-    def case(trials, low, high):
-        return json.dumps({"case": f"hpolib: {trials} trials, same tasks and seeds", "peer": "ax", "runs": 4, "ours": 0.1, "peer_value": 0.25,
+    def case(trials, low, high, runs=6):
+        return json.dumps({"case": f"hpolib: {trials} trials, same tasks and seeds", "peer": "ax", "runs": runs, "ours": 0.1, "peer_value": 0.25,
                            "difference_95": [low, high], "peer_seconds_a_trial": 1.5})  # fmt: skip
 
     other = json.dumps({"case": "hpolib: 25 trials", "peer": None})
     *_, row = table.table([other, case(25, -0.2, -0.1), case(50, -0.1, 0.1), case(100, 0.1, 0.2)])
-    assert row == "| hpolib | ax | 4 | 0.250 / 0.250 / 0.250 | 0.100 / 0.100 / 0.100 | better / = / worse | 1.5 |"
+    assert row == "| hpolib | ax | 6 | 0.250 / 0.250 / 0.250 | 0.100 / 0.100 / 0.100 | better / = / worse | 1.5 |"
+    *_, row = table.table([case(25, -0.2, -0.1, runs=5)])
+    assert row.endswith("| few | 1.5 |")
