@@ -7,9 +7,10 @@
 namespace ds::autotune {
 namespace {
 
-constexpr double kCaution = 1000;  // how steeply points that may fail are shunned
-constexpr double kHopeless = -50;  // of log EI: a certain surrogate has no bound, and would outweigh any caution
-constexpr double kNudge = 1e-5;    // of a place, for the slope of the chance to end with a value
+constexpr double kCaution = 1000;    // how steeply points that may fail are shunned
+constexpr double kHopeless = -50;    // of log EI: a certain surrogate has no bound, and would outweigh any caution
+constexpr double kTiniest = 1e-300;  // of a variance that is divided by
+constexpr double kNudge = 1e-5;      // of a place, for the slope of the chance to end with a value
 
 SurrogateOptions one_chain_of_labels() {
   SurrogateOptions out;
@@ -48,6 +49,17 @@ void Study::Learnt::failed(const Point& point) {
     for (const auto& [done, count] : runs) feasible.add(done, 1);
   failures = true;
   feasible.add(point, 0);
+}
+
+double Study::Learnt::softened(const Point& point, const Forecast& value) const {
+  const Surrogate& s = first();
+  if (s.size() < 2) return value.value;
+  const double sign = std::find_if(goals.begin(), goals.end(), [](const Goal& g) { return g.model.has_value(); })->sign;
+  const Prediction p = s.predict(s.kernel().layout().encode(*space, std::vector<Point>{point}));
+  const VectorXd& y = s.observed();
+  const double mean = sign * p.mean[0], spread = (y.array() - y.mean()).square().mean();
+  const double noise = s.noise_share() * spread, own = std::max(value.deviation * value.deviation, noise);
+  return mean + (p.variance[0] + noise) / (p.variance[0] + own + kTiniest) * (value.value - mean);
 }
 
 const Surrogate& Study::Learnt::first() const {

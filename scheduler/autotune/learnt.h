@@ -6,6 +6,7 @@
 
 #include "scheduler/autotune/joint.h"
 #include "scheduler/autotune/propose.h"
+#include "scheduler/autotune/stopping.h"
 #include "scheduler/autotune/study.h"
 
 namespace ds::autotune {
@@ -21,6 +22,9 @@ struct Study::Learnt {
 
   void told(const Point& point, const std::vector<double>& measured);
   void failed(const Point& point);
+  // What to tell a model whose noise is the same everywhere of a value of the first measured objective that has a
+  // deviation of its own: it moves the model's mean as far as that value should.
+  double softened(const Point& point, const Forecast& value) const;
 
   const std::vector<Point>& points() const { return first().points(); }  // of the trials with values
   const Surrogate& first() const;                                        // the first measured objective's

@@ -4,13 +4,17 @@
 #include <cmath>
 #include <numeric>
 
+#include <Eigen/Dense>
+
 namespace ds::autotune {
 namespace {
 
 using Curve = std::vector<std::pair<int64_t, double>>;
 
-constexpr size_t kEnoughCurves = 20, kFewCurves = 4;
+constexpr size_t kEnoughCurves = 20, kFewCurves = 4, kTellingCurves = 6;
 constexpr double kAgree = 0.7;
+constexpr double kTiny = 1e-12;     // where all curves are alike
+constexpr double kLeastFree = 0.1;  // of a row that nearly fits itself
 
 std::vector<double> ranks(const std::vector<double>& v) {
   std::vector<size_t> order(v.size());
@@ -49,6 +53,50 @@ double at_report(const Trial& t, size_t reports, double sign) {
   return sign * t.curve[std::min(reports, t.curve.size()) - 1].second;
 }
 
+// The value of the last report up to a step; nothing where the curve begins later.
+std::optional<double> at_step(const Curve& curve, int64_t step) {
+  std::optional<double> out;
+  for (const auto& [t, y] : curve)
+    if (t <= step) out = y;
+  return out;
+}
+
+Curve until(const Curve& curve, int64_t step) {
+  Curve out;
+  std::copy_if(curve.begin(), curve.end(), std::back_inserter(out), [&](const auto& r) { return r.first <= step; });
+  return out;
+}
+
+// What a curve so far says of its end: how much it rose over its second half, and how much more its shape promises.
+Eigen::Vector3d traits(const Curve& curve, int64_t last) {
+  const auto& [step, now] = curve.back();
+  const double before = at_step(curve, step / 2).value_or(curve.front().second);
+  return {now, now - before, curve.size() < 4 ? 0 : extrapolate(curve, last).value - now};
+}
+
+// A ridge regression with weights, in its columns' own units: the prediction of a further row, with its deviation.
+Forecast regress(const Eigen::MatrixX3d& rows, const Eigen::VectorXd& y, const Eigen::VectorXd& weights,
+                 const Eigen::Vector3d& x) {
+  const Eigen::VectorXd w = weights / weights.sum();
+  const double many = 1 / w.squaredNorm();  // rows that the weights leave
+  const Eigen::RowVector3d middle = w.transpose() * rows;
+  Eigen::MatrixX3d z = rows.rowwise() - middle;
+  const Eigen::RowVector3d unit = (w.transpose() * z.cwiseAbs2()).cwiseSqrt().array() + kTiny;
+  z.array().rowwise() /= unit.array();
+  const double mean = w.dot(y);
+  const Eigen::MatrixX3d weighed = many * w.asDiagonal() * z;
+  const Eigen::Matrix3d inverse = (weighed.transpose() * z + Eigen::Matrix3d::Identity()).inverse();
+  const Eigen::Vector3d slope = inverse * (weighed.transpose() * (y.array() - mean).matrix());
+  double square = 0;
+  for (Eigen::Index i = 0; i < y.size(); ++i) {
+    const double off = y[i] - mean - z.row(i).dot(slope);
+    const double lever = w[i] + weighed.row(i).dot(inverse * z.row(i).transpose());  // by which it draws its own fit
+    square += w[i] * off * off / std::max(1 - lever, kLeastFree);
+  }
+  const Eigen::Vector3d at = ((x.transpose() - middle).array() / unit.array()).transpose();
+  return {mean + at.dot(slope), std::sqrt(square * (1 + 1 / many + at.dot(inverse * at))) + kTiny};
+}
+
 }  // namespace
 
 double rank_correlation(const std::vector<double>& a, const std::vector<double>& b) {
@@ -82,6 +130,35 @@ Forecast extrapolate(const Curve& curve, int64_t last) {
   }
   mean /= total;
   return {mean, std::sqrt(std::max(square / total - mean * mean, 0.0) + unit)};
+}
+
+std::optional<Forecast> forecast(const std::vector<Trial>& trials, const Trial& trial) {
+  if (trial.curve.empty()) return std::nullopt;
+  const int64_t step = trial.curve.back().first;
+  std::vector<const Trial*> done;
+  int64_t last = 0;
+  for (const Trial& t : trials) {
+    if (t.id == trial.id || t.state != Trial::finished || t.curve.empty() || t.curve.front().first > step) continue;
+    done.push_back(&t);
+    last = std::max(last, t.curve.back().first);
+  }
+  if (done.size() < kTellingCurves) return std::nullopt;
+  const auto n = static_cast<Eigen::Index>(done.size());
+  Eigen::MatrixX3d rows(n, 3);
+  Eigen::VectorXd gains(n);
+  for (Eigen::Index i = 0; i < n; ++i) {
+    const Trial& t = *done[static_cast<size_t>(i)];
+    rows.row(i) = traits(until(t.curve, step), last).transpose();
+    gains[i] = t.curve.back().second - rows(i, 0);
+  }
+  // How a curve goes on hangs on how far it has come: the nearest third weighs most.
+  const Eigen::Vector3d own = traits(trial.curve, last);
+  const Eigen::VectorXd distance = (rows.col(0).array() - own[0]).abs();
+  Eigen::VectorXd sorted = distance;
+  std::sort(sorted.begin(), sorted.end());
+  const double near = sorted[std::min(n - 1, std::max<Eigen::Index>(kTellingCurves, n / 3))] + kTiny;
+  const Forecast gain = regress(rows, gains, (1 + (distance / near).array().square()).inverse(), own);
+  return Forecast{own[0] + gain.value, gain.deviation};
 }
 
 bool hopeless(const std::vector<Trial>& trials, const Trial& trial, bool maximize, int64_t least_steps) {

@@ -1,4 +1,4 @@
-// Which running trials are hopeless by their reports.
+// Which running trials are hopeless by their reports, and where one that was stopped would have ended.
 #pragma once
 #include "scheduler/autotune/study.h"
 
@@ -9,6 +9,10 @@ struct Forecast {
   double value, deviation;
 };
 Forecast extrapolate(const std::vector<std::pair<int64_t, double>>& curve, int64_t last);
+
+// Where a trial would end, by what the curves of the finished ones gained from its last step on: a regression on where
+// they were then, how steep they were, and where their own shapes led. Nothing of fewer than six that came so far.
+std::optional<Forecast> forecast(const std::vector<Trial>& trials, const Trial& trial);
 
 // Spearman's rank correlation, of at least two pairs; 0 where one side is constant.
 double rank_correlation(const std::vector<double>& a, const std::vector<double>& b);

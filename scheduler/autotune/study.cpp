@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "scheduler/autotune/learnt.h"
+#include "scheduler/autotune/stopping.h"
 
 namespace ds::autotune {
 namespace {
@@ -113,7 +114,10 @@ absl::Status Study::apply_told(const Told& event) {
   size_t next = 0;
   for (const Objective& o : options_.objectives)
     (*trial)->values.push_back(o.known ? o.known(*space_, point) : event.values[next++]);
-  learnt_->told(point, event.values);
+  std::vector<double> ends = event.values;
+  if (event.stopped && measured == 1)  // others ran to their end: it is compared by where it would have come to
+    if (const std::optional<Forecast> end = forecast(trials_, **trial)) ends[0] = learnt_->softened(point, *end);
+  learnt_->told(point, ends);
   return absl::OkStatus();
 }
 

@@ -98,9 +98,9 @@ std::vector<Play> Study::plays() const {
   std::vector<Play> out;
   for (const int64_t id : ended()) {
     const Trial& t = trials_[by_id_.at(id)];
-    const double value = sign * t.values[0];
-    const bool first = out.empty();
-    out.push_back({t.source == "start" ? -1 : is_local(t), first ? 0 : std::max(0.0, value - best)});
+    const double value = t.state == Trial::finished ? sign * t.values[0] : best;  // on the way is not at the end
+    const double gain = std::isfinite(best) ? std::max(0.0, value - best) : 0;
+    out.push_back({t.source == "start" ? -1 : is_local(t), gain});
     best = std::max(best, value);
   }
   return out;

@@ -4,7 +4,6 @@
 #include "scheduler/autotune/lbfgs.h"
 #include "scheduler/autotune/policy.h"
 #include "scheduler/autotune/sobol.h"
-#include "scheduler/autotune/stopping.h"
 #include "scheduler/autotune/surrogate.h"
 
 namespace ds::autotune {
@@ -260,15 +259,6 @@ TEST(AutotunePolicy, LearnsWhatIsRewarded) {
   }
   EXPECT_GT(policy.probability(2, 1), 0.9);
   EXPECT_GT(policy.probability(0, 7), 0.3);
-}
-
-TEST(AutotuneStopping, RanksAndCurves) {
-  EXPECT_NEAR(rank_correlation({1, 2, 3, 4}, {10, 20, 30, 25}), 0.8, 1e-12);
-  EXPECT_NEAR(rank_correlation({1, 2, 2, 4}, {4, 3, 3, 1}), -1, 1e-12);
-  EXPECT_EQ(rank_correlation({1, 1, 1}, {1, 2, 3}), 0);
-  std::vector<std::pair<int64_t, double>> curve;
-  for (int t = 1; t <= 8; ++t) curve.emplace_back(t, 0.9 - 0.5 / t);
-  EXPECT_NEAR(extrapolate(curve, 20).value, 0.9 - 0.5 / 20, 0.01);
 }
 
 }  // namespace

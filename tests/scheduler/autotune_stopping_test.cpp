@@ -1,0 +1,92 @@
+// Early stopping: forecasts of where a curve ends, whom they stop, and what the model learns of the stopped.
+#include "scheduler/autotune/stopping.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace ds::autotune {
+namespace {
+
+constexpr int kSteps = 20;
+
+// Curves of two kinds that cross: early ones are high at once and stay, late ones come from below and end above.
+double early(double top, int step) { return top * (1 - std::exp(-step / 1.5)); }
+double late(double top, int step) { return top * step / kSteps; }
+
+using Shape = double (*)(double, int);
+
+Trial trial(int64_t id, Shape shape, double top, int steps) {
+  Trial out{.id = id, .point = {id / 100.0}, .source = "start", .values = {}, .curve = {}};
+  for (int t = 1; t <= steps; ++t) out.curve.emplace_back(t, shape(top, t));
+  if (steps == kSteps) out.state = Trial::finished, out.values = {shape(top, kSteps)};
+  return out;
+}
+
+// Five finished curves of each kind; the late ones end higher, the best at 0.88.
+std::vector<Trial> both_kinds() {
+  std::vector<Trial> out;
+  for (int64_t id = 0; id < 10; id += 2) {
+    out.push_back(trial(id, early, 0.5 + 0.02 * static_cast<double>(id), kSteps));
+    out.push_back(trial(id + 1, late, 0.8 + 0.01 * static_cast<double>(id), kSteps));
+  }
+  return out;
+}
+
+TEST(AutotuneStopping, RanksAndCurves) {
+  EXPECT_NEAR(rank_correlation({1, 2, 3, 4}, {10, 20, 30, 25}), 0.8, 1e-12);
+  EXPECT_NEAR(rank_correlation({1, 2, 2, 4}, {4, 3, 3, 1}), -1, 1e-12);
+  EXPECT_EQ(rank_correlation({1, 1, 1}, {1, 2, 3}), 0);
+  std::vector<std::pair<int64_t, double>> curve;
+  for (int t = 1; t <= 8; ++t) curve.emplace_back(t, 0.9 - 0.5 / t);
+  EXPECT_NEAR(extrapolate(curve, 20).value, 0.9 - 0.5 / 20, 0.01);
+}
+
+TEST(AutotuneStopping, ForecastsByWhatFinishedCurvesGained) {
+  const std::vector<Trial> trials = both_kinds();
+  const auto rises = forecast(trials, trial(50, late, 0.83, 6)), stays = forecast(trials, trial(51, early, 0.58, 6));
+  ASSERT_TRUE(rises && stays);
+  EXPECT_NEAR(rises->value, 0.83, 0.05);  // it is at 0.25 now
+  EXPECT_NEAR(stays->value, 0.58, 0.05);
+  EXPECT_LT(rises->deviation, 0.1);
+  EXPECT_FALSE(forecast({trials.begin(), trials.begin() + 5}, trial(50, late, 0.83, 6)));
+}
+
+// The model is told where a stopped trial would have come to, not where it was.
+TEST(AutotuneStopping, TeachesWhereTheStoppedWouldHaveEnded) {
+  Study study = *Study::create(*Space::create({{.name = "x"}}), {.seed = 5});
+  for (int64_t id = 0; id < 12; ++id) {
+    const int steps = id == 11 ? 3 : kSteps;
+    const double top = 0.8 + 0.01 * static_cast<double>(id);
+    ASSERT_TRUE(study.apply(Asked{id, {static_cast<double>(id) / 12}, "start"}).ok());
+    for (int t = 1; t <= steps; ++t) ASSERT_TRUE(study.apply(Reported{id, t, late(top, t)}).ok());
+    ASSERT_TRUE(study.apply(Told{id, {late(top, steps)}, steps < kSteps}).ok());
+  }
+  EXPECT_GT(study.means_at({{11.0 / 12}})[0], 0.8);  // it was at 0.14
+  EXPECT_EQ(study.recommend()->best_observed, 10);
+}
+
+// Where curves start says nothing of where they end, a stopped trial's forecast is a wide guess: the model, which is
+// sure of a line, is not talked out of it.
+TEST(AutotuneStopping, AWideGuessHardlyMovesTheModel) {
+  Study study = *Study::create(*Space::create({{.name = "x"}}), {.seed = 5});
+  const auto tell = [&](int64_t id, double x, double start, std::optional<double> end) {
+    ASSERT_TRUE(study.apply(Asked{id, {x}, "start"}).ok());
+    ASSERT_TRUE(study.apply(Reported{id, 1, start}).ok());
+    if (end) study.apply(Reported{id, 2, *end}).IgnoreError();
+    ASSERT_TRUE(study.apply(Told{id, {end.value_or(start)}, !end}).ok());
+  };
+  for (int64_t id = 0; id < 11; ++id) {
+    const double x = static_cast<double>(id) / 11;
+    tell(id, x, 0.1 + 0.03 * static_cast<double>(id * 4 % 11), 0.4 + 0.2 * x);
+  }
+  tell(11, 1, 0.25, std::nullopt);
+  const std::optional<Forecast> guess = forecast(study.trials(), study.trials().back());
+  ASSERT_TRUE(guess);
+  EXPECT_LT(guess->value, 0.55);
+  EXPECT_GT(guess->deviation, 0.03);
+  EXPECT_GT(study.means_at({{1.0}})[0], 0.57);
+}
+
+}  // namespace
+}  // namespace ds::autotune
