@@ -9,7 +9,6 @@ import sys
 
 from make_traces import MARKS
 
-
 FEWEST = 6  # runs all for one side are no luck, at 5 %, from here on
 
 
