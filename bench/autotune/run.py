@@ -3,7 +3,8 @@
 Suites: jenatton, nb201, hpolib, hpobench, bbob, bbob-mixint (regret of the configuration that each would recommend, after
 25, 50 and 100 trials; a paired bootstrap interval of the difference to each peer over tasks and seeds that both have; mean ranks),
 samples (trials to what Optuna's TPE has after 100), overhead (milliseconds of CPU a suggestion), async (8 workers under a virtual
-clock), faults, cifar10 (equal parameters), stopping (on kept learning curves; against ASHA and Optuna's pruners).
+clock), faults, cifar10 (equal parameters), stopping (on kept learning curves; against ASHA and Optuna's pruners), ablation (with
+and without each part), cnn (found against the default at no more parameters, on Fashion-MNIST).
 Runs in the bench environment (bench/setup); the peers' traces are made once by make_traces.py.
 """
 
@@ -26,6 +27,8 @@ SUITES = {  # name -> module and function, called with the name and the number o
     "faults": "running.faults",
     "cifar10": "cifar10.cifar10",
     "stopping": "stopping.stopping",
+    "ablation": "ablation.ablation",
+    "cnn": "cnn.cnn",
 }
 
 
