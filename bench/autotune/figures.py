@@ -25,15 +25,19 @@ def study_of(task, seed, **options):
     return ds.AutoTune(task.space, minimize="value", seed=seed, **options)
 
 
-def play(task, seed, marks, **options):
-    """Regret of the recommended configuration at each mark."""
-    study, out = study_of(task, seed, **options), []
+def studies(task, seed, marks, **options):
+    """The study at each mark."""
+    study = study_of(task, seed, **options)
     for k in range(1, max(marks) + 1):
         trial = study.ask()
         study.tell(trial, task.noisy(trial.params))
         if k in marks:
-            out.append(task.regret(task.true(study.best.params)))
-    return out
+            yield study
+
+
+def play(task, seed, marks, **options):
+    """Regret of the recommended configuration at each mark."""
+    return [task.regret(task.true(study.best.params)) for study in studies(task, seed, marks, **options)]
 
 
 def traces(suite, column="regret"):

@@ -17,6 +17,7 @@ from lib import record
 
 WHOLE_RUN = 2000
 RTOL, ATOL = 1e-3, 1e-4
+MEMORY = 12 << 30  # bytes of addresses: some of NNSmith's models ask for more than a machine has while it makes them
 
 
 @functools.cache
@@ -209,7 +210,9 @@ def judge(model: Any, inputs: dict[str, Any], names: list[str]) -> tuple[str, st
 
 def main(limit: int | None = None) -> dict[str, Any]:
     import logging
+    import resource
 
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
