@@ -68,7 +68,7 @@ class Trial:
 
 
 class Best:
-    """A recommendation: the trial with the best posterior mean, that mean, and a 95 % interval of the noiseless value."""
+    """A recommendation: the trial with the best posterior mean, that mean, and a 95 % interval of what one more run would bring."""
 
     def __init__(self, trial: int, params: Params, mean: float, low: float, high: float) -> None:
         self.trial, self.params, self.mean, self.low, self.high = trial, params, mean, low, high

@@ -75,7 +75,7 @@ struct Play;  // arms.h
 
 struct Recommendation {
   int64_t trial;           // whose point has the best posterior mean
-  double mean, low, high;  // of its value without noise; a 95 % interval
+  double mean, low, high;  // of its value without noise; of what one more run of it would bring, a 95 % interval
   int64_t best_observed;   // whose reported value is the best
 };
 

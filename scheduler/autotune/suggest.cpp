@@ -225,7 +225,8 @@ absl::StatusOr<Recommendation> Study::recommend() const {
   const Eigen::Index seen = top(s.observed());
   Eigen::Index best = top(all.mean - kDoubt * all.variance.cwiseSqrt());
   if (s.noise_share() < kNoisy) best = seen;  // nothing to see through
-  const double sign = learnt_->goals[0].sign, off = 1.96 * std::sqrt(all.variance[best]);
+  const Prediction run = s.predict(s.encode(s.points()[static_cast<size_t>(best)]), true);
+  const double sign = learnt_->goals[0].sign, off = 1.96 * std::sqrt(run.variance[0]);
   return Recommendation{.trial = ids[static_cast<size_t>(best)],
                         .mean = sign * all.mean[best],
                         .low = sign * all.mean[best] - off,

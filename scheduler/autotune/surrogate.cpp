@@ -205,12 +205,12 @@ VectorXd Surrogate::means() const {
   return out;
 }
 
-Prediction Surrogate::predict(const MatrixXd& features) const {
+Prediction Surrogate::predict(const MatrixXd& features, bool noisy) const {
   Prediction out{VectorXd::Zero(features.cols()), VectorXd::Zero(features.cols())};
   for (const Chain& c : chains_) {
     const Prediction p = c.gp.predict(features);
     for (Eigen::Index j = 0; j < features.cols(); ++j) {
-      const double sd = std::sqrt(p.variance[j]), mean = unwarp(c, p.mean[j]);
+      const double sd = std::sqrt(p.variance[j] + (noisy ? c.gp.noise() : 0)), mean = unwarp(c, p.mean[j]);
       const double off = (unwarp(c, p.mean[j] + sd) - unwarp(c, p.mean[j] - sd)) / 2;
       out.mean[j] += c.weight * mean;
       out.variance[j] += c.weight * (off * off + mean * mean);

@@ -35,10 +35,10 @@ class Surrogate {
   };
   std::vector<View> views() const;
 
-  // In units of the objective itself, without noise, averaged over the chains: of the trials' own points, and of
-  // others.
+  // In units of the objective itself, averaged over the chains: of the trials' own points, without noise, and of
+  // others; `noisy`: of a run there, with the noise in its variance.
   VectorXd means() const;
-  Prediction predict(const MatrixXd& features) const;
+  Prediction predict(const MatrixXd& features, bool noisy = false) const;
   // The noise's share of the modelled variance, in [0, 1].
   double noise_share() const;
   std::vector<double> weights() const;  // of the chains; they sum to 1
