@@ -82,7 +82,7 @@ double Study::chance_demanded() const {
     ++ended;
     lost += t->state == Trial::failed;
   }
-  return ended == 0 ? 0 : std::min(0.97, 0.5 + 5.0 * lost / ended);
+  return ended == 0 ? 0 : std::min(0.75, 0.5 + 2.0 * lost / ended);
 }
 
 namespace {
