@@ -22,7 +22,7 @@ def cifar10(_, seeds):
     for size, values in strata.items():
         if len(values) < 90:
             continue
-        for seed in range(seeds):
+        for seed in seeds:
             own = tasks.make(("nb201", "cifar10"), seed)
             rule = lambda p, size=size: 73306 + 243040 * list(p.values()).count("nor_conv_3x3") + 28000 * list(p.values()).count("nor_conv_1x1") == size  # noqa: E731
             study = study_of(own, seed, constraints=[rule])

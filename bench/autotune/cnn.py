@@ -120,14 +120,14 @@ def cnn(_, seeds):
     x, y = images(True)
     held_x, held_y = x[-VALIDATION:], y[-VALIDATION:]
     n = SEARCH["images"]
-    found, epochs = search(x[:n], y[:n], held_x, held_y, 0)
+    found, epochs = search(x[:n], y[:n], held_x, held_y, seeds[0])
     recipe = {**{k: v for k, v in DEFAULT.items() if k in ARCHITECTURE}, **{k: v for k, v in found.items() if k not in ARCHITECTURE}}
     test_x, test_y = images(False)
     n = FINAL["images"]
     arms = {"default": DEFAULT, "the default's architecture, found recipe": recipe, "found": found}
-    points = {name: [100 * accuracy(trained(p, x[:n], y[:n], FINAL["epochs"], 1000 + s), test_x, test_y) for s in range(seeds)] for name, p in arms.items()}
+    points = {name: [100 * accuracy(trained(p, x[:n], y[:n], FINAL["epochs"], 1000 + s), test_x, test_y) for s in seeds] for name, p in arms.items()}
     for name in ("default", "the default's architecture, found recipe"):
         emit("cnn", f"found, {parameters(found):,} parameters, against {name}", float(np.mean(points["found"])), "test accuracy",
-             f"{name}, {parameters(arms[name]):,} parameters", float(np.mean(points[name])), runs=seeds, found=found,
+             f"{name}, {parameters(arms[name]):,} parameters", float(np.mean(points[name])), runs=len(seeds), found=found,
              difference_95=interval(np.subtract(points["found"], points[name])))  # fmt: skip
     emit("cnn", "the search", epochs, "epochs", "without stopping", SEARCH["trials"] * SEARCH["epochs"])

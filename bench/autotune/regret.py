@@ -10,7 +10,7 @@ from figures import MARKS, emit, interval, studies, traces
 def regret(suite, seeds):
     ours, held = {}, {mark: [] for mark in MARKS}
     for name in tasks.names(suite):
-        for seed in range(seeds):
+        for seed in seeds:
             task = tasks.make(name, seed)
             own = ours[task.name, seed] = {}
             for mark, study in zip(MARKS, studies(task, seed, MARKS), strict=True):

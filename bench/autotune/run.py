@@ -1,4 +1,4 @@
-"""AutoTune against the kept traces of its peers: run.py --suite NAME [--seeds N], one JSON object a case.
+"""AutoTune against the kept traces of its peers: run.py --suite NAME [--seeds N] [--first SEED], one JSON object a case.
 
 Suites: jenatton, nb201, hpolib, hpobench, bbob, bbob-mixint (regret of the configuration that each would recommend, after
 25, 50 and 100 trials; a paired bootstrap interval of the difference to each peer over tasks and seeds that both have; mean ranks),
@@ -19,7 +19,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 VENV = pathlib.Path(os.environ.get("DS_BENCH_VENV", pathlib.Path.home() / ".cache/deepseek/bench"))
-SUITES = {  # name -> module and function, called with the name and the number of seeds
+SUITES = {  # name -> module and function, called with the name and the seeds
     **dict.fromkeys(("jenatton", "nb201", "hpolib", "hpobench", "bbob", "bbob-mixint"), "regret.regret"),
     "samples": "samples.samples",
     "overhead": "running.overhead",
@@ -30,15 +30,22 @@ SUITES = {  # name -> module and function, called with the name and the number o
     "ablation": "ablation.ablation",
     "cnn": "cnn.cnn",
 }
+FIRST = {"ablation": 100}  # no default was chosen by the seeds from there on
+
+
+def seeds_of(arguments):
+    first = FIRST.get(arguments.suite, 0) if arguments.first is None else arguments.first
+    return range(first, first + arguments.seeds)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", choices=SUITES, required=True)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--first", type=int, help="the first of them: 0, of ablation 100, which chose no default")
     arguments = parser.parse_args()
     module, function = SUITES[arguments.suite].split(".")
-    getattr(importlib.import_module(module), function)(arguments.suite, arguments.seeds)
+    getattr(importlib.import_module(module), function)(arguments.suite, seeds_of(arguments))
 
 
 if __name__ == "__main__":

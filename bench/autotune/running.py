@@ -16,7 +16,7 @@ def overhead(_, seeds):
 
     for n, d in ((50, 10), (100, 10), (200, 20)):
         times = []
-        for seed in range(seeds):
+        for seed in seeds:
             study = ds.AutoTune({f"x{i}": {"float": [0.0, 1.0]} for i in range(d)}, minimize="f", seed=seed)
             for k in range(n):
                 start = time.thread_time()
@@ -35,7 +35,7 @@ def workers(_, seeds):
     """8 workers under a virtual clock: trials of 0.5 to 1.5 s; the same number of trials one after another."""
     parallel, alone, twice = [], [], 0
     for name in tasks.names("hpolib"):
-        for seed in range(seeds):
+        for seed in seeds:
             task, clock = tasks.make(name, seed), np.random.default_rng(seed)
             study, running, now = study_of(task, seed), [], 0.0
             for k in range(100):
@@ -58,7 +58,7 @@ def faults(_, seeds):
     """A fifth of the trials lost, 30 % of the space out of memory (the largest first layers of nets with small batches)."""
     dirty, clean, late, asked = [], [], 0, 0
     for name in tasks.names("hpolib"):
-        for seed in range(seeds):
+        for seed in seeds:
             task, chance = tasks.make(name, seed), np.random.default_rng(seed)
             table = [(u, b) for u in task.index["n_units_1"] for b in task.index["batch_size"]]
             big = set(sorted(table, key=lambda p: -p[0] * p[1])[: round(0.3 * len(table))])

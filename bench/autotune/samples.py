@@ -32,7 +32,7 @@ def samples(_, seeds):
     for suite in SUITES:
         theirs, counts = traces(suite)["tpe"], []
         for name in tasks.names(suite):
-            for seed in range(seeds):
+            for seed in seeds:
                 task = tasks.make(name, seed)
                 target = theirs.get((task.name, seed), {}).get(TRIALS)
                 if target is not None:

@@ -150,11 +150,11 @@ def stopping(suite, seeds):
     for metric in ("accuracy", "loss"):
         runs = {}
         for name, tuner in TUNERS.items():
-            tasks = [Curves(metric, seed) for seed in range(seeds)]
-            runs[name] = [play(task, tuner(task, seed)) for seed, task in enumerate(tasks)]
+            tasks = {seed: Curves(metric, seed) for seed in seeds}
+            runs[name] = [play(task, tuner(task, seed)) for seed, task in tasks.items()]
         for name, theirs in runs.items():
             for mark in MARKS:
                 own, other = ([r.regret[mark] for r in some] for some in (runs["should_stop"], theirs))
-                emit(suite, f"{metric}, {mark} trials", float(np.mean(own)), "regret", *((name, float(np.mean(other))) if name != "should_stop" else ()), runs=seeds,
+                emit(suite, f"{metric}, {mark} trials", float(np.mean(own)), "regret", *((name, float(np.mean(other))) if name != "should_stop" else ()), runs=len(seeds),
                      difference_95=interval(np.subtract(own, other)), epochs=float(np.mean([r.epochs[mark] for r in theirs])) / (20 * mark),
                      best_stopped=float(np.mean([r.lost for r in theirs])), time=float(np.mean([r.time for r in theirs])))  # fmt: skip

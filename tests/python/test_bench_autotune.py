@@ -3,6 +3,7 @@
 import json
 import pathlib
 import sys
+import types
 
 import pytest
 
@@ -11,6 +12,7 @@ import figures  # noqa: E402
 import make_traces  # noqa: E402
 import peers  # noqa: E402
 import regret  # noqa: E402
+import run  # noqa: E402
 import samples  # noqa: E402
 import table  # noqa: E402
 import tasks  # noqa: E402
@@ -75,6 +77,21 @@ def test_every_kept_trace_is_whole():
         assert path.stem[len(suite) + 1 :] in peers.PEERS
         runs = figures.traces(suite)[path.stem[len(suite) + 1 :]]
         assert runs and all(tuple(rows) == make_traces.MARKS[: len(rows)] and len(rows) >= 2 for rows in runs.values()), path.name
+
+
+@pytest.mark.parametrize(
+    "arguments, seeds",
+    [("jenatton", range(3)), ("jenatton --seeds 2", range(2)), ("jenatton --seeds 2 --first 120", range(120, 122)),
+     ("ablation --seeds 2", range(100, 102)), ("ablation --first 7", range(7, 10))],
+)  # fmt: skip
+def test_a_suite_plays_the_seeds_that_are_asked_for(monkeypatch, arguments, seeds):
+    played = {}
+    suite = types.SimpleNamespace(play=lambda name, seeds: played.update({name: seeds}))
+    monkeypatch.setitem(sys.modules, "suite", suite)
+    monkeypatch.setattr(run, "SUITES", dict.fromkeys(run.SUITES, "suite.play"))
+    monkeypatch.setattr(sys, "argv", ["run.py", "--suite", *arguments.split()])
+    run.main()
+    assert played == {arguments.split()[0]: seeds}
 
 
 def test_the_page_s_rows_say_who_is_better():
