@@ -1,7 +1,11 @@
 #include "client/documents.h"
 
+#include <algorithm>
+#include <map>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "proto/digest/digest.h"
@@ -11,14 +15,24 @@
 namespace ds::client {
 namespace {
 
+// A script's own metrics.
+template <class Message>
+Json reported_of(const Message& m) {
+  Json out = Json::object();
+  for (const auto& [name, value] : std::map<std::string, double>(m.reported().begin(), m.reported().end()))
+    out[name] = value;
+  return out;
+}
+
 Json metrics_of(const v1::Job& job) {
   const v1::JobMetrics& m = job.metrics();
   const auto known = [&](bool has, double value) { return has ? Json(value) : Json(nullptr); };
-  return {{"loss", known(job.has_metrics() && job.progress().step() > 0, m.loss())},
+  return {{"loss", known(m.has_loss() && job.progress().step() > 0, m.loss())},
           {"test_accuracy", known(m.has_test_accuracy(), m.test_accuracy())},
           {"test_loss", known(m.has_test_loss(), m.test_loss())},
           {"samples_per_second", known(job.has_metrics(), m.samples_per_second())},
-          {"train_seconds", known(job.has_metrics(), m.train_seconds())}};
+          {"train_seconds", known(job.has_metrics(), m.train_seconds())},
+          {"reported", reported_of(m)}};
 }
 
 Json ranks_of(const v1::Job& job) {
@@ -91,13 +105,16 @@ std::string step_cell(const Json& job) {
   return total > 0 ? absl::StrCat(step, "/", total) : absl::StrCat(step);
 }
 
-// "mlp", "graph sha256:0123456789ab", "script sha256:... --epochs 3"
+// "mlp", "graph sha256:0123456789ab", "script sha256:... --epochs 3 lr=0.1"
 std::string model_cell(const Json& job) {
   const Json& model = job["spec"].value("model", Json::object());
   for (const char* kind : {"graph", "script"}) {
     if (!model.contains(kind)) continue;
     std::string out = absl::StrCat(kind, " ", digest::brief(model[kind].get<std::string>()));
     for (const Json& word : model.value("args", Json::array())) absl::StrAppend(&out, " ", word.get<std::string>());
+    const Json params = model.value("params", Json::object());
+    for (const auto& [name, value] : params.items())
+      absl::StrAppend(&out, " ", name, "=", value.is_string() ? value.get<std::string>() : value.dump());
     return out;
   }
   return model.value("family", "");
@@ -109,6 +126,14 @@ std::string study_cell(const Json& job) {
   if (study.empty()) return "-";
   return job["trial"].is_null() ? absl::StrCat(study, ", retrained")
                                 : absl::StrCat(study, " trial ", job["trial"].dump());
+}
+
+// "bleu 31.2, val/f1 0.25"
+std::string reported_cell(const Json& reported) {
+  std::string out;
+  for (const auto& [name, value] : reported.items())
+    absl::StrAppend(&out, out.empty() ? "" : ", ", name, " ", absl::StrFormat("%.4g", value.get<double>()));
+  return out.empty() ? "-" : out;
 }
 
 std::string ranks_cell(const Json& job) {
@@ -176,9 +201,10 @@ Json metric_document(const v1::MetricRecord& r) {
               {"step", r.step()},
               {"epoch", r.epoch()},
               {"time", r.time()},
-              {"loss", r.loss()}};
+              {"loss", r.has_loss() ? Json(r.loss()) : Json(nullptr)}};
   if (r.kind() == "eval") {
     out["test_accuracy"] = r.has_accuracy() ? Json(r.accuracy()) : Json(nullptr);
+    out["reported"] = reported_of(r);
   } else {
     out["samples_per_second"] = r.samples_per_second();
     out["samples"] = r.samples();
@@ -220,6 +246,7 @@ View job_view(const v1::Job& job) {
            {"EPOCH", text_at("/progress/epoch")},
            {"LOSS", number_at("/metrics/loss", 6)},
            {"TEST ACCURACY", number_at("/metrics/test_accuracy", 4)},
+           {"REPORTED", [](const Json& j) { return reported_cell(j["metrics"]["reported"]); }},
            {"SAMPLES/S", number_at("/metrics/samples_per_second", 5)},
            {"TRAIN SECONDS", number_at("/metrics/train_seconds", 4)},
            {"RANKS", ranks_cell},
@@ -257,6 +284,10 @@ View metrics_view(const std::vector<v1::MetricRecord>& records) {
              {"SAMPLES/S", number_at("/samples_per_second", 5)},
              {"ACCURACY", number_at("/test_accuracy", 4)}},
             "no metrics yet"};
+  const bool own = std::any_of(records.begin(), records.end(), [](const auto& r) { return !r.reported().empty(); });
+  if (own)
+    view.columns.push_back(
+        {"REPORTED", [](const Json& r) { return reported_cell(r.value("reported", Json::object())); }});
   for (const v1::MetricRecord& record : records) view.document.push_back(metric_document(record));
   return view;
 }

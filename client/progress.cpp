@@ -25,7 +25,7 @@ double seconds_left(const v1::Job& job) {
 // What both forms say after the step.
 std::string figures(const v1::Job& job, const char* gap) {
   std::string out;
-  if (job.progress().step() > 0 && job.has_metrics())
+  if (job.progress().step() > 0 && job.metrics().has_loss())
     out = absl::StrFormat("%sloss %.4f%s%.0f samples/s", gap, job.metrics().loss(), gap,
                           job.metrics().samples_per_second());
   if (job.metrics().has_test_accuracy()) absl::StrAppendFormat(&out, "%stest %.4f", gap, job.metrics().test_accuracy());

@@ -19,10 +19,10 @@ namespace {
 
 bool is_size(const std::string& metric) { return metric == "params" || metric == "flops"; }
 
-// A value of a key of the job file: a number, a list, or else text.
+// A value of a key of the job file: a number, a list, true or false, or else text.
 Json param_of(const std::string& text) {
   const Json value = Json::parse(text, nullptr, false);
-  return value.is_discarded() ? Json(text) : value;
+  return value.is_number() || value.is_array() || value.is_boolean() ? value : Json(text);
 }
 
 Json params_of(const v1::StudySpec& spec, const v1::Trial& trial) {

@@ -87,8 +87,11 @@ int on_history(mg_connection* connection, void* data) {
     const v1::MetricRecord& r = (*records)[i];
     const bool train = r.kind() == "train";
     if (train && i % every != 0 && i + 1 != records->size()) continue;
-    nlohmann::json line = {
-        {"kind", r.kind()}, {"step", r.step()}, {"epoch", r.epoch()}, {"time", r.time()}, {"loss", r.loss()}};
+    nlohmann::json line = {{"kind", r.kind()},
+                           {"step", r.step()},
+                           {"epoch", r.epoch()},
+                           {"time", r.time()},
+                           {"loss", r.has_loss() ? nlohmann::json(r.loss()) : nlohmann::json()}};
     if (train) line["samples_per_second"] = r.samples_per_second();
     if (!train && r.has_accuracy()) line["accuracy"] = r.accuracy();
     list.push_back(std::move(line));

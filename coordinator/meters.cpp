@@ -107,7 +107,7 @@ void Meters::add_jobs(const State& state, std::vector<MetricFamily>& families) {
   for (auto [s, n] : by_state) add(jobs, "state", v1::JobState_Name(s)).gauge.value = n;
   for (const auto& [id, training] : training_) {  // those that trained lately
     const v1::Job& job = state.jobs.at(id).job();
-    add(loss, "job", id).gauge.value = job.metrics().loss();
+    if (job.metrics().has_loss()) add(loss, "job", id).gauge.value = job.metrics().loss();
     add(restarts, "job", id).counter.value = job.restarts();
     add(samples, "job", id).counter.value = training.samples;
     ClientMetric& step = add(steps, "job", id);

@@ -181,7 +181,7 @@ void Agent::metrics(uint64_t id, v1::ExecutorMetrics metrics) {
   absl::MutexLock lock(&mutex_);
   Rank* rank = find(id);
   if (!rank) return;
-  if (metrics.has_metrics()) {
+  if (metrics.metrics().has_loss()) {
     RankTotals& totals = totals_[{rank->job(), rank->rank()}];
     totals.loss = metrics.metrics().loss();
     totals.has_loss = true;

@@ -1,6 +1,9 @@
 #include "coordinator/core/state.h"
 
 #include <algorithm>
+#include <iterator>
+
+#include "absl/strings/string_view.h"
 
 namespace ds::coordinator {
 
@@ -52,8 +55,9 @@ bool holds_slots(const v1::JobRecord& record) {
 std::string device(const v1::RankRecord& rank) { return "cpu:" + std::to_string(rank.slot()); }
 
 bool measured_by_steps(const v1::StudySpec& spec) {
-  return std::none_of(spec.objectives().begin(), spec.objectives().end(), [](const v1::ObjectiveSpec& o) {
-    return o.metric() == "test_accuracy" || o.metric() == "test_loss";
+  static constexpr absl::string_view kNotEvaluated[] = {"loss", "samples_per_second", "params", "flops"};
+  return std::all_of(spec.objectives().begin(), spec.objectives().end(), [](const v1::ObjectiveSpec& o) {
+    return std::count(std::begin(kNotEvaluated), std::end(kNotEvaluated), o.metric()) > 0;
   });
 }
 
@@ -81,7 +85,7 @@ v1::Study view(const v1::StudyRecord& record) {
     study.set_epochs(study.epochs() + t.epochs());
     if (state != v1::TRIAL_FINISHED && state != v1::TRIAL_STOPPED) continue;
     study.set_trials_finished(study.trials_finished() + 1);
-    if (state == v1::TRIAL_STOPPED)
+    if (state == v1::TRIAL_STOPPED && study.spec().budget().has_max_epochs())  // a script's are its own
       study.set_epochs_saved(study.epochs_saved() + study.spec().budget().max_epochs() - t.epochs());
   }
   return study;

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "coordinator/core/machine.h"
 
 namespace ds::coordinator {
@@ -20,7 +22,21 @@ std::optional<double> known(const std::string& metric, const v1::Trial& trial) {
 std::optional<double> measure(const std::string& metric, const v1::JobMetrics& m) {
   if (metric == "test_accuracy") return m.has_test_accuracy() ? std::optional(m.test_accuracy()) : std::nullopt;
   if (metric == "test_loss") return m.has_test_loss() ? std::optional(m.test_loss()) : std::nullopt;
-  return metric == "loss" ? m.loss() : m.samples_per_second();
+  if (metric == "loss") return m.has_loss() ? std::optional(m.loss()) : std::nullopt;
+  if (metric == "samples_per_second")
+    return m.samples_per_second() > 0 ? std::optional(m.samples_per_second()) : std::nullopt;
+  const auto own = m.reported().find(metric);
+  return own == m.reported().end() ? std::nullopt : std::optional(own->second);
+}
+
+// What a job without this metric did measure.
+std::string not_measured(const v1::Job& job, const std::string& metric) {
+  std::set<std::string> names;
+  for (const char* name : {"loss", "samples_per_second", "test_accuracy", "test_loss"})
+    if (measure(name, job.metrics())) names.insert(name);
+  for (const auto& [name, value] : job.metrics().reported()) names.insert(name);
+  return absl::StrCat("its job ", job.id(), " ended without a ", metric, "; it reported ",
+                      names.empty() ? "nothing" : absl::StrJoin(names, ", "));
 }
 
 // What of the objectives is measured, in their order; of one that has not been, NaN.
@@ -44,8 +60,19 @@ v1::JobMetrics at(const v1::MetricRecord& record, v1::JobMetrics m) {
   }
   m.clear_test_accuracy();
   if (record.has_accuracy()) m.set_test_accuracy(record.accuracy());
-  m.set_test_loss(record.loss());
+  m.clear_test_loss();
+  if (record.has_loss()) m.set_test_loss(record.loss());
+  *m.mutable_reported() = record.reported();
   return m;
+}
+
+// What a report is counted by: epochs that have ended; of a script, which need have none, its evaluations. Nothing: it
+// was told before, as after a restart.
+std::optional<int64_t> report_step(const v1::TrialRecord& t, const v1::MetricRecord& end, bool script) {
+  const bool evaluations = script && end.kind() != "train";
+  const bool news = evaluations ? end.step() > t.evaluated() : end.epoch() + 1 > t.epochs();
+  if (!news) return std::nullopt;
+  return evaluations ? t.epochs() + 1 : end.epoch() + 1;
 }
 
 }  // namespace
@@ -129,13 +156,16 @@ void Machine::trial_progressed(const v1::JobRecord& job, const v1::JobProgress& 
   if (!record || !job.job().has_trial()) return;
   v1::TrialRecord& t = *record->mutable_trials(static_cast<int>(job.job().trial()));
   if (t.trial().state() != v1::TRIAL_RUNNING) return;
+  const bool script = !record->study().spec().job().model().script().empty();
   bool news = false;
   for (const v1::MetricRecord& mark : p.marks()) {
     const std::optional<v1::MetricRecord> end = epoch_end(t, mark);
-    if (!end || end->epoch() + 1 <= t.epochs()) continue;  // after a restart epochs may be told again
+    const std::optional<int64_t> step = end ? report_step(t, *end, script) : std::nullopt;
+    if (!step) continue;
     const Values values = measured(record->study().spec(), t.trial(), at(*end, job.job().metrics()));
     if (!all_finite(values)) continue;
-    t.set_epochs(end->epoch() + 1);
+    t.set_epochs(*step);
+    t.set_evaluated(end->step());
     v1::TrialReport* report = t.mutable_trial()->add_reports();
     report->set_step(t.epochs());
     *report->mutable_values() = values;
@@ -157,8 +187,7 @@ void Machine::trial_ended(v1::StudyRecord& record, v1::TrialRecord& t, const v1:
   for (const v1::ObjectiveSpec& o : record.study().spec().objectives()) {
     if (known(o.metric(), t.trial())) continue;
     const std::optional<double> value = measure(o.metric(), j.metrics());
-    if (!value)
-      return fail(record, t, v1::FAILURE_USER_ERROR, absl::StrCat("its job ", j.id(), " ended without a ", o.metric()));
+    if (!value) return fail(record, t, v1::FAILURE_USER_ERROR, not_measured(j, o.metric()));
     if (!std::isfinite(*value))
       return fail(record, t, v1::FAILURE_NAN,
                   absl::StrCat("its job ", j.id(), " ended with ", o.metric(), " ", *value));

@@ -45,7 +45,8 @@ void check_range(const Field& field, const Slot& slot, Problems* problems) {
 }
 
 bool is_number(const FieldDescriptor* d) {
-  return d->cpp_type() != FieldDescriptor::CPPTYPE_STRING && d->cpp_type() != FieldDescriptor::CPPTYPE_BOOL;
+  return d->cpp_type() != FieldDescriptor::CPPTYPE_STRING && d->cpp_type() != FieldDescriptor::CPPTYPE_BOOL &&
+         d->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE;
 }
 
 void check_field(const v1::JobSpec& spec, const Field& field, Problems* problems) {
@@ -271,6 +272,7 @@ std::vector<Problem> check(const v1::JobSpec& spec) {
   check_kind(spec.model(), &problems);
   for (const Field& field : fields()) check_field(spec, field, &problems);
   check_name(spec, &problems);
+  check_params(spec.model(), &problems);
   check_data(spec, &problems);
   check_model(spec, &problems);
   check_images(spec, &problems);
@@ -289,7 +291,7 @@ void drop_empty(google::protobuf::Message& message) {
   std::vector<const FieldDescriptor*> set;
   message.GetReflection()->ListFields(message, &set);
   for (const FieldDescriptor* field : set) {
-    if (field->message_type() == nullptr) continue;
+    if (field->message_type() == nullptr || field->is_repeated()) continue;
     google::protobuf::Message* inner = message.GetReflection()->MutableMessage(&message, field);
     drop_empty(*inner);
     if (inner->ByteSizeLong() == 0) message.GetReflection()->ClearField(&message, field);

@@ -27,6 +27,13 @@ constexpr Field kFields[] = {
      .doc = "A Python script that every rank runs: a local file, which dsctl uploads, or `sha256:...`.",
      .fixed = true},
     {.path = "model.args", .doc = "Command line of the script.", .only = kScript, .fixed = true},
+    {.path = "model.params",
+     .doc =
+         "Parameters of the script by name, such as `{lr: 0.001, width: 128}`: integers, numbers, `true` or `false`, "
+         "texts. Its command line has each after `model.args`, as `--lr=0.001`; `true` as `--NAME`, `false` as "
+         "`--no-NAME`. A study may search each, as `model.params.lr`.",
+     .only = kScript,
+     .fixed = true},
     {.path = "model.hidden",
      .doc = "Widths of the hidden layers.",
      .fallback = "512, 256",

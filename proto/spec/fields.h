@@ -22,6 +22,7 @@ struct Condition {
   Kind kind = kIs;
 };
 
+inline constexpr absl::string_view kParams = "model.params";
 inline constexpr int kAutomatic = -1;
 inline constexpr absl::string_view kAutoWord = "auto";
 
@@ -48,7 +49,9 @@ struct Field {
 std::span<const Field> fields();
 const Field* find_field(absl::string_view path);
 
-// A field of a message, found by its path. `owner` is null where a parent message is not set.
+// A field of a message, found by its path. `owner` is null where a parent message is not set. A script's parameter is a
+// field as well, at model.params.NAME and of the type that it has, and there is none where the spec does not declare
+// it.
 struct Slot {
   const google::protobuf::Message* owner = nullptr;
   const google::protobuf::FieldDescriptor* descriptor = nullptr;
@@ -84,6 +87,8 @@ std::string outside(const Field& field, double value, const std::string& shown);
 std::vector<Problem> check_value(const Field& field, const Slot& slot);
 // Defaults of the fields that are `wanted` only.
 void fill_defaults(v1::JobSpec& spec, const std::function<bool(const Field&)>& wanted);
+// Names and values of model.params.
+void check_params(const v1::ModelSpec& model, std::vector<Problem>* problems);
 // Ranges, choices, needs, and the rules that join several fields.
 std::vector<Problem> check(const v1::JobSpec& spec);
 // Names of artifacts that are none; `may_be_local`: a path of the user's machine is well, as check() takes it.

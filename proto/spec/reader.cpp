@@ -79,7 +79,7 @@ std::vector<std::string> paths_of(const Descriptor* type, const std::string& pat
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
     out.push_back(join(path, field->name()));
-    if (field->message_type() == nullptr) continue;
+    if (field->message_type() == nullptr || field->is_repeated()) continue;
     for (std::string& below : paths_of(field->message_type(), join(path, field->name())))
       out.push_back(std::move(below));
   }
@@ -170,7 +170,9 @@ void Reader::unknown_key(const YAML::Node& key, const std::string& parent, const
 }
 
 void Reader::read_field(const YAML::Node& node, Message* into, const FieldDescriptor* field, const std::string& path) {
-  if (field->message_type() != nullptr) {
+  if (field->message_type() == v1::ScriptParam::descriptor()) {
+    read_params(node, static_cast<v1::ModelSpec*>(into), path);
+  } else if (field->message_type() != nullptr) {
     read_map(node, into->GetReflection()->MutableMessage(into, field), path);
   } else if (field->is_repeated()) {
     read_list(node, into, field, path);

@@ -42,6 +42,7 @@ class Reader {
   int line_of(std::string path) const;
   std::string keys_of(const google::protobuf::Descriptor* type, const std::string& path) const;
   void unknown_key(const YAML::Node& key, const std::string& parent, const google::protobuf::Descriptor* type);
+  void read_params(const YAML::Node& node, v1::ModelSpec* into, const std::string& path);
   void read_list(const YAML::Node& node, google::protobuf::Message* into,
                  const google::protobuf::FieldDescriptor* field, const std::string& path);
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "proto/spec/fields.h"
 
 namespace ds::spec {
@@ -54,9 +55,28 @@ void store(const FieldDescriptor* descriptor, T&& value, Set set, Add add) {
   }
 }
 
+// "lr" of "model.params.lr".
+bool consume_params(absl::string_view* path) {
+  absl::string_view rest = *path;
+  if (!absl::ConsumePrefix(&rest, kParams) || !absl::ConsumePrefix(&rest, ".")) return false;
+  *path = rest;
+  return true;
+}
+
+// The one of its fields that says what a parameter is; null: none.
+const FieldDescriptor* value_field(const v1::ScriptParam& param) {
+  static const auto* const value = v1::ScriptParam::descriptor()->FindOneofByName("value");
+  return param.GetReflection()->GetOneofFieldDescriptor(param, value);
+}
+
 }  // namespace
 
 Slot look(const v1::JobSpec& spec, absl::string_view path) {
+  if (consume_params(&path)) {
+    for (const v1::ScriptParam& param : spec.model().params())
+      if (param.name() == path && value_field(param) != nullptr) return {&param, value_field(param)};
+    return {};
+  }
   const Message* owner = &spec;
   const FieldDescriptor* descriptor = nullptr;
   for (absl::string_view part : absl::StrSplit(path, '.')) {
@@ -74,6 +94,14 @@ Slot look(const v1::JobSpec& spec, absl::string_view path) {
 Message* owner_of(v1::JobSpec& spec, absl::string_view path, const FieldDescriptor** descriptor) {
   Message* owner = &spec;
   *descriptor = nullptr;
+  if (consume_params(&path)) {
+    for (v1::ScriptParam& param : *spec.mutable_model()->mutable_params()) {
+      if (param.name() != path || value_field(param) == nullptr) continue;
+      *descriptor = value_field(param);
+      return &param;
+    }
+    return owner;
+  }
   for (absl::string_view part : absl::StrSplit(path, '.')) {
     if (*descriptor != nullptr) owner = owner->GetReflection()->MutableMessage(owner, *descriptor);
     *descriptor = owner->GetDescriptor()->FindFieldByName(std::string(part));

@@ -26,10 +26,31 @@ Json scalar(const Slot& slot, int index) {
 // 3 and 0.1, as show() writes them.
 Json number_of(double value) { return Json::parse(show(value), nullptr, false); }
 
+// Numbers stay numbers when they are read again: 1.0 is not 1.
+Json value_of(const v1::ScriptParam& param) {
+  switch (param.value_case()) {
+    case v1::ScriptParam::kInteger:
+      return param.integer();
+    case v1::ScriptParam::kNumber:
+      return param.number();
+    case v1::ScriptParam::kFlag:
+      return param.flag();
+    default:
+      return param.text();
+  }
+}
+
+Json params_of(const v1::ModelSpec& model) {
+  Json params = Json::object();
+  for (const v1::ScriptParam& param : model.params()) params[param.name()] = value_of(param);
+  return params;
+}
+
 Json value_of(const Field& field, const Slot& slot) {
   if (field.automatic && slot.owner->GetReflection()->GetInt32(*slot.owner, slot.descriptor) == kAutomatic)
     return std::string(kAutoWord);
   if (!slot.descriptor->is_repeated()) return scalar(slot, 0);
+  if (slot.descriptor->message_type() != nullptr) return params_of(*static_cast<const v1::ModelSpec*>(slot.owner));
   Json list = Json::array();
   for (int i = 0; i < slot.owner->GetReflection()->FieldSize(*slot.owner, slot.descriptor); ++i)
     list.push_back(scalar(slot, i));
@@ -39,6 +60,7 @@ Json value_of(const Field& field, const Slot& slot) {
 std::string type_name(const FieldDescriptor* d) {
   static const char* const kNames[] = {"",       "integer",       "integer", "integer >= 0", "integer >= 0", "number",
                                        "number", "true or false", "",        "text"};
+  if (d->message_type() != nullptr) return "names and values";
   const std::string name = kNames[d->cpp_type()];
   return d->is_repeated() ? absl::StrCat("list of ", name, "s") : name;
 }
@@ -80,7 +102,7 @@ model: {graph: model.safetensors}                   # written by the Python pack
 data: {dataset: tensors, path: data.safetensors}
 ```
 ```yaml
-model: {script: train.py, args: [--epochs, 3]}      # free-form Python, one process a rank
+model: {script: train.py, args: [--epochs, 3], params: {lr: 0.001, width: 128}}   # free-form Python, one process a rank
 strategy: {data_parallel: 2}
 ```
 
@@ -100,7 +122,9 @@ constexpr char kTail[] = R"(
 - Exactly one of `model.family`, `model.graph` and `model.script` is given. `model.graph`, `model.script` and the
   `data.path` of `tensors` or of a script are files beside the job file, which dsctl uploads, or the digests
   (`sha256:...`) of artifacts that were uploaded before. The coordinator takes digests only.
-- A script trains as it likes: of `train`, it is given `threads` alone. What it wants to be told goes into `model.args`.
+- A script trains as it likes: of `train`, it is given `threads` alone. What it wants to be told goes into
+  `model.params`, or into `model.args`. A parameter's type is that of its value in the file: `1` is an integer and takes no
+  fraction, `1.0` a number, `"1"` a text. Its name is letters, digits, `-` and `_`, beginning with a letter.
 - `mlp` and `cnn` train on `fashion_mnist`, `gpt` on `tokens`; `tokens` and `tensors` need `data.path`.
 - Where `data.path` is not given, `train.batch_size` is at most the 60,000 training samples of `fashion_mnist`, and
   `model.channels` has at most 4 entries: each halves the 28x28 images. It is never above `data.limit`.
@@ -122,9 +146,9 @@ Json document_of(const v1::JobSpec& spec) {
 }
 
 // A value of a searched key, as value_text() wrote it.
-Json choice_of(absl::string_view key, const std::string& text) {
-  const Field* field = find_field(key);
-  v1::JobSpec scratch;
+Json choice_of(const v1::StudySpec& study, absl::string_view key, const std::string& text) {
+  const Field* field = searchable(study.job(), key);
+  v1::JobSpec scratch = scratch_of(study.job());
   if (field == nullptr || !set_value(&scratch, key, text).empty()) return text;
   return value_of(*field, look(scratch, key));
 }
@@ -132,14 +156,14 @@ Json choice_of(absl::string_view key, const std::string& text) {
 Json document_of(const v1::StudySpec& study, const v1::SearchSpec& search) {
   Json values = Json::array();
   if (has_bounds(search.kind())) values = {number_of(search.low()), number_of(search.high())};
-  for (const std::string& choice : search.choices()) values.push_back(choice_of(search.key(), choice));
+  for (const std::string& choice : search.choices()) values.push_back(choice_of(study, search.key(), choice));
   Json document = {{word_of(search.kind()), values}};
   if (search.parent().empty()) return document;
   const v1::SearchSpec* parent = find_search(study, search.parent());
   const bool whole = parent != nullptr && has_bounds(parent->kind());
   Json when = Json::array();
   for (const std::string& value : search.when())
-    when.push_back(whole ? Json::parse(value, nullptr, false) : choice_of(search.parent(), value));
+    when.push_back(whole ? Json::parse(value, nullptr, false) : choice_of(study, search.parent(), value));
   document["when"] = {{search.parent(), when}};
   return document;
 }
@@ -159,9 +183,8 @@ std::string to_json(const v1::StudySpec& study, int indent) {
   for (const v1::ObjectiveSpec& o : study.objectives())
     document["objective"].push_back({{o.maximize() ? "maximize" : "minimize", o.metric()}});
   if (study.objectives_size() == 1) document["objective"] = Json(document["objective"][0]);
-  document["budget"] = {{"trials", study.budget().trials()},
-                        {"parallel", study.budget().parallel()},
-                        {"max_epochs", study.budget().max_epochs()}};
+  document["budget"] = {{"trials", study.budget().trials()}, {"parallel", study.budget().parallel()}};
+  if (study.budget().has_max_epochs()) document["budget"]["max_epochs"] = study.budget().max_epochs();
   document["seed"] = study.seed();
   document["early_stopping"] = study.early_stopping();
   document["retrain"] = study.retrain();

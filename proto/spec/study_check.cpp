@@ -3,6 +3,8 @@
 #include <cmath>
 #include <set>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -24,6 +26,7 @@ constexpr const char* kWords[] = {"", "float", "log", "logit", "int", "log_int",
 constexpr const char* kMetrics[] = {"test_accuracy", "test_loss", "loss", "samples_per_second", "params", "flops"};
 constexpr size_t kMeasured = 4;  // the first ones; what comes after is known before any trial
 constexpr int kMostObjectives = 2;
+constexpr size_t kLongestMetric = 63;
 
 constexpr Field kStudyFields[] = {
     {.path = "budget.trials", .doc = "Trials in all.", .fallback = "40", .least = 1, .most = 100000},
@@ -38,14 +41,10 @@ class SearchCheck {
       : study_(study), search_(search), path_(absl::StrCat("search.", search.key())), problems_(problems) {}
 
   void run() {
-    const Field* field = find_field(search_.key());
+    const Field* field = searchable(study_.job(), search_.key());
     if (field == nullptr) return unknown();
-    if (field->fixed) {
-      const bool epochs = search_.key() == "train.epochs";
-      return problem("", absl::StrCat("a study does not search it",
-                                      epochs ? "; budget.max_epochs says how long a trial trains" : ""));
-    }
-    descriptor_ = look(v1::JobSpec(), search_.key()).descriptor;
+    if (field->fixed) return problem("", absl::StrCat("a study does not search it", instead_of(search_.key())));
+    descriptor_ = look(study_.job(), search_.key()).descriptor;
     if (search_.kind() == v1::SearchSpec::KIND_UNSPECIFIED) {
       problem("", absl::StrCat("no kind; give one of ", absl::StrJoin(kind_words(), ", ")));
     } else if (has_bounds(search_.kind())) {
@@ -60,11 +59,22 @@ class SearchCheck {
   void problem(const std::string& below, std::string text) { problems_->push_back({path_ + below, std::move(text)}); }
   std::string below(int index) const { return absl::StrCat(".", word_of(search_.kind()), "[", index, "]"); }
 
+  static const char* instead_of(absl::string_view key) {
+    if (key == "train.epochs") return "; budget.max_epochs says how long a trial trains";
+    return key == kParams || key == "model.args" ? "; name a parameter of the script, such as model.params.lr" : "";
+  }
+
   void unknown() {
     std::vector<std::string> known;
     for (const Field& field : fields())
-      if (!field.fixed) known.emplace_back(field.path);
+      if (!field.fixed && (!is_script(study_) || holds(study_.job(), field.only))) known.emplace_back(field.path);
+    for (const v1::ScriptParam& param : study_.job().model().params())
+      known.push_back(absl::StrCat(kParams, ".", param.name()));
     const std::string meant = nearest_path(search_.key(), known);
+    if (absl::StartsWith(search_.key(), absl::StrCat(kParams, ".")))
+      return problem("", absl::StrCat("the template has no such parameter; ",
+                                      meant.empty() ? "give it a value there, which says its type"
+                                                    : absl::StrCat("did you mean ", meant, "?")));
     problem("", meant.empty() ? absl::StrCat("no key of the job file; known: ", absl::StrJoin(known, ", "))
                               : absl::StrCat("no key of the job file; did you mean ", meant, "?"));
   }
@@ -73,14 +83,20 @@ class SearchCheck {
     const auto type = descriptor_->cpp_type();
     const bool number = type != FieldDescriptor::CPPTYPE_STRING && type != FieldDescriptor::CPPTYPE_BOOL;
     if (!number) {
-      problem("", absl::StrCat(word_of(search_.kind()), " is for numbers; use choice"));
+      problem("", absl::StrCat(word_of(search_.kind()), " is for numbers; use choice", in_template("")));
     } else if (type != FieldDescriptor::CPPTYPE_DOUBLE && !is_whole(search_.kind())) {
-      problem("",
-              absl::StrCat(word_of(search_.kind()), " gives fractions, and this is an integer; use int or log_int"));
+      problem("", absl::StrCat(word_of(search_.kind()), " gives fractions, and this is an integer; use int or log_int",
+                               in_template(", or write it with a point")));
     } else {
       return true;
     }
     return false;
+  }
+
+  // Of a script's parameter: what says its type, and how to say another.
+  std::string in_template(const char* else_write) const {
+    if (find_field(search_.key()) != nullptr) return "";
+    return absl::StrCat("; the template has ", show(look(study_.job(), search_.key())), else_write);
   }
 
   void bounds(const Field& field) {
@@ -116,7 +132,7 @@ class SearchCheck {
     std::set<std::string> seen;
     for (int i = 0; i < search_.choices_size(); ++i) {
       const std::string& text = search_.choices(i);
-      v1::JobSpec scratch;
+      v1::JobSpec scratch = scratch_of(study_.job());
       if (const std::string expected = set_value(&scratch, search_.key(), text); !expected.empty())
         problem(below(i), absl::StrCat("expected ", expected, ", got ", quoted(text)));
       else if (const Problems wrong = check_value(field, look(scratch, search_.key())); !wrong.empty())
@@ -208,13 +224,22 @@ std::string size_unknown(const v1::StudySpec& study) {
   return "";
 }
 
+// As job.report() takes them of a script.
+bool is_metric_name(absl::string_view name) {
+  const auto allowed = [](char c) { return absl::ascii_isalnum(c) || absl::StrContains("_-./", c); };
+  return !name.empty() && name.size() <= kLongestMetric && absl::ascii_isalpha(name[0]) &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
 // What is wrong with one objective, by itself and beside those before it; "": nothing.
 std::string wrong_with(const v1::StudySpec& study, int index) {
   const v1::ObjectiveSpec& objective = study.objectives(index);
   const std::vector<std::string> metrics(std::begin(kMetrics), std::end(kMetrics));
-  if (std::count(metrics.begin(), metrics.end(), objective.metric()) == 0) {
+  const bool own = is_script(study) && is_metric_name(objective.metric());
+  if (!own && std::count(metrics.begin(), metrics.end(), objective.metric()) == 0) {
     const std::string meant = nearest(objective.metric(), metrics);
     return absl::StrCat(quoted(objective.metric()), " is not one of ", absl::StrJoin(metrics, ", "),
+                        is_script(study) ? ", nor a name that a script may report: letters, digits, _, -, . and /" : "",
                         meant.empty() ? "" : absl::StrCat("; did you mean ", meant, "?"));
   }
   for (int i = 0; i < index; ++i)
@@ -243,10 +268,13 @@ void check_objectives(const v1::StudySpec& study, Problems* problems) {
          "one of them params or flops"});
 }
 
-void check_budget(const v1::TuneBudgetSpec& budget, Problems* problems) {
+void check_budget(const v1::StudySpec& study, Problems* problems) {
+  const v1::TuneBudgetSpec& budget = study.budget();
   const double values[] = {static_cast<double>(budget.trials()), static_cast<double>(budget.parallel()),
                            static_cast<double>(budget.max_epochs())};
-  for (size_t i = 0; i < std::size(values); ++i)
+  if (is_script(study) && budget.has_max_epochs())
+    problems->push_back({"budget.max_epochs", "a script's own parameters say how long it trains; remove it"});
+  for (size_t i = 0; i < std::size(values) - (is_script(study) ? 1 : 0); ++i)
     if (std::string text = outside(kStudyFields[i], values[i], show(values[i])); !text.empty())
       problems->push_back({std::string(kStudyFields[i].path), std::move(text)});
 }
@@ -315,13 +343,9 @@ std::vector<Problem> check_study(const v1::StudySpec& study) {
   Problems problems = check_search(study);
   const bool sound = problems.empty();
   for (Problem& p : sound ? check_corners(study) : check_template(study)) problems.push_back(std::move(p));
-  if (!study.job().model().script().empty())
-    problems.push_back({"model.script",
-                        "a script trains as it likes, by no key that could be searched; give model.family "
-                        "or model.graph"});
   check_constraints(study, &problems);
   check_objectives(study, &problems);
-  check_budget(study.budget(), &problems);
+  check_budget(study, &problems);
   return problems;
 }
 

@@ -93,7 +93,7 @@ class Corners {
       open.pop_back();
       const v1::SearchSpec* search = find_search(study_, key);
       if (search == nullptr || !out.insert(key).second) continue;
-      const Field* field = find_field(key);
+      const Field* field = searchable(study_.job(), key);
       for (const absl::string_view above : {absl::string_view(search->parent()), field->only.path})
         if (!above.empty()) open.emplace_back(above);
     }
@@ -134,7 +134,7 @@ class Corners {
 
   // A searched key beside a value of another that gives it no meaning: it should say when it is active.
   std::string with_when(const v1::JobSpec& job, const Problem& p) const {
-    const Condition& only = find_field(p.path)->only;
+    const Condition& only = searchable(job, p.path)->only;
     const bool searched = only.kind == Condition::kIs && find_search(study_, only.path) != nullptr;
     if (!searched || holds(job, only)) return p.text;
     const bool several = only.value.find('|') != only.value.npos;

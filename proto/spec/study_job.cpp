@@ -17,6 +17,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 constexpr size_t kLongestName = 63;
+constexpr Field kParameter{.path = kParams, .doc = "", .only = {"model.script", "", Condition::kGiven}};
 
 bool searched(const v1::StudySpec& study, const Condition& condition) {
   return !condition.path.empty() && find_search(study, condition.path) != nullptr;
@@ -36,11 +37,26 @@ std::string trial_name(const v1::StudySpec& study, int64_t trial) {
 
 }  // namespace
 
+bool is_script(const v1::StudySpec& study) { return !study.job().model().script().empty(); }
+
+const Field* searchable(const v1::JobSpec& job, absl::string_view key) {
+  const Field* field = find_field(key);
+  const bool parameter = field == nullptr && absl::StartsWith(key, kParams) && look(job, key).descriptor != nullptr;
+  return parameter ? &kParameter : field;
+}
+
+v1::JobSpec scratch_of(const v1::JobSpec& job) {
+  v1::JobSpec scratch;
+  *scratch.mutable_model()->mutable_params() = job.model().params();
+  return scratch;
+}
+
 std::string set_value(v1::JobSpec* job, absl::string_view key, absl::string_view text) {
-  clear(job, key);
   const FieldDescriptor* descriptor = nullptr;
   Message* owner = owner_of(*job, key, &descriptor);
+  if (descriptor == nullptr) return absl::StrCat("a parameter that ", kParams, " has");
   if (!descriptor->is_repeated()) return set_from_text(owner, descriptor, text, true);
+  owner->GetReflection()->ClearField(owner, descriptor);
   absl::string_view inside = text;
   if (absl::ConsumePrefix(&inside, "[") && !absl::ConsumeSuffix(&inside, "]")) return "a list in [ and ]";
   for (absl::string_view part : absl::StrSplit(inside, ',')) {
@@ -66,13 +82,14 @@ std::string value_text(const v1::JobSpec& job, absl::string_view key) {
 void fill_defaults(v1::StudySpec& study) {
   v1::TuneBudgetSpec& budget = *study.mutable_budget();
   v1::JobSpec& job = *study.mutable_job();
-  if (budget.has_max_epochs()) job.mutable_train()->set_epochs(budget.max_epochs());
+  const bool script = is_script(study);  // its parameters say how long it trains
+  if (budget.has_max_epochs() && !script) job.mutable_train()->set_epochs(budget.max_epochs());
   fill_defaults(
       job, [&](const Field& field) { return !searched(study, field.only) && !searched(study, field.fallback_only); });
   if (study.name().empty()) study.set_name(job.name());
   if (!budget.has_trials()) budget.set_trials(40);
   if (!budget.has_parallel()) budget.set_parallel(2);
-  if (!budget.has_max_epochs()) budget.set_max_epochs(std::max<int64_t>(1, job.train().epochs()));
+  if (!budget.has_max_epochs() && !script) budget.set_max_epochs(std::max<int64_t>(1, job.train().epochs()));
   if (!study.has_early_stopping()) study.set_early_stopping(measured_objectives(study) < 2);
   if (!study.has_retrain()) study.set_retrain(true);
 }
@@ -89,7 +106,7 @@ v1::JobSpec job_with(const v1::StudySpec& study, const Values& values) {
 }
 
 absl::StatusOr<v1::JobSpec> trial_job(const v1::StudySpec& study, int64_t trial, const Values& params) {
-  v1::JobSpec scratch;
+  v1::JobSpec scratch = scratch_of(study.job());
   for (const auto& [key, text] : params) {
     if (find_search(study, key) == nullptr)
       return absl::InvalidArgumentError(absl::StrCat(key, ": study ", study.name(), " does not search it"));
@@ -98,7 +115,7 @@ absl::StatusOr<v1::JobSpec> trial_job(const v1::StudySpec& study, int64_t trial,
   }
   v1::JobSpec job = job_with(study, params);
   job.set_name(trial_name(study, trial));
-  job.mutable_train()->set_epochs(study.budget().max_epochs());
+  if (!is_script(study)) job.mutable_train()->set_epochs(study.budget().max_epochs());
   if (absl::Status status = validate(job); !status.ok()) return status;
   return job;
 }

@@ -1,5 +1,6 @@
 // A study file to StudySpec: the job's keys are read as in a job file, and the study's own beside them.
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -37,7 +38,7 @@ class StudyReader {
   explicit StudyReader(v1::StudySpec* study)
       : study_(study),
         reader_(known_paths(),
-                {{"search", [this](const YAML::Node& node) { search(node); }},
+                {{"search", [this](const YAML::Node& node) { search_ = node; }},
                  {"objective", [this](const YAML::Node& node) { objective(node); }},
                  {"constraints", [this](const YAML::Node& node) { constraints(node); }},
                  {"budget", [this](const YAML::Node& n) { reader_.read_map(n, study_->mutable_budget(), "budget"); }},
@@ -47,6 +48,7 @@ class StudyReader {
 
   std::vector<Problem> read(const YAML::Node& root, std::string_view name) {
     reader_.read_map(root, study_->mutable_job(), "");
+    if (search_) search(*search_);
     for (const auto& [index, node] : when_) when(study_->mutable_search(index), node);
     if (!name.empty()) study_->mutable_job()->set_name(std::string(name));
     epochs(root);
@@ -130,10 +132,10 @@ class StudyReader {
 
   // A value of a key of the job file, as it would stand there. False: it is none, and that has been said.
   bool value(const std::string& key, const std::string& path, const YAML::Node& node, std::string* text) {
-    const Field* field = find_field(key);
+    const Field* field = searchable(study_->job(), key);
     if (field == nullptr || field->fixed) return false;  // the rules will say so
     const size_t before = reader_.problems();
-    v1::JobSpec scratch;
+    v1::JobSpec scratch = scratch_of(study_->job());
     const FieldDescriptor* descriptor = nullptr;
     Message* owner = owner_of(scratch, key, &descriptor);
     if (node.IsScalar()) {
@@ -235,6 +237,7 @@ class StudyReader {
 
   v1::StudySpec* const study_;
   Reader reader_;
+  std::optional<YAML::Node> search_;  // read when all of the template is known: a script's parameters have its types
   std::vector<std::pair<int, YAML::Node>> when_;  // by index in the search: a parent may stand below its child
 };
 

@@ -28,6 +28,14 @@ std::string objective_path(const v1::ObjectiveSpec& objective, int index, int co
 
 const v1::SearchSpec* find_search(const v1::StudySpec& study, absl::string_view key);
 
+bool is_script(const v1::StudySpec& study);
+// The row of a key of the search: one of the table, or that of a parameter which the template's script declares; null:
+// neither.
+const Field* searchable(const v1::JobSpec& job, absl::string_view key);
+
+// A spec that says nothing but of what types a script's parameters are, to try values in.
+v1::JobSpec scratch_of(const v1::JobSpec& job);
+
 // Puts a value in place of the job's own; returns what was expected if it is none, else "". A number is a list of one.
 std::string set_value(v1::JobSpec* job, absl::string_view key, absl::string_view text);
 // The value as it would stand in a file: adamw, 0.1, [256, 128].

@@ -45,11 +45,11 @@ def submit(
     model: Any, data: Any = None, strategy: DistributedStrategy | dict[str, Any] | int | None = None, *, loss: Any = None,
     optimizer: Any = None, epochs: int | None = None, batch_size: int | None = None, seed: int | None = None,
     train: dict[str, Any] | None = None, checkpoint: dict[str, Any] | None = None, name: str | None = None, priority: int | None = None,
-    args: list[str] | None = None, example: Any = None, address: str = "", key: str = "",
+    args: list[str] | None = None, params: dict[str, Any] | None = None, example: Any = None, address: str = "", key: str = "",
 ) -> Job:  # fmt: skip
     """Sends a training job to the coordinator and returns at once; Job.wait() shows how it goes.
 
-    model: a Module, which is traced with its parameters as they are; a script's path (.py, run with `args`); a file that
+    model: a Module, which is traced with its parameters as they are; a script's path (.py, run with `args`, and `params` as --NAME=VALUE); a file that
     trace() wrote (.safetensors); or the `model` part of a job file, as a dict.
     data: (inputs, targets), or {"train": (inputs, targets), "test": (inputs, targets)}, of Tensors or arrays with the
     samples in dimension 0, or Datasets of such pairs: they are sent along. Inputs may be a tuple, for model(*inputs), or
@@ -71,7 +71,9 @@ def submit(
     session = _client.Session(address)
     with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
         job["data"] = _data(data, folder)
-        job["model"] = _model(model, loss, args, example or _example(data), data, folder, optimizer)
+        job["model"] = _model(model, loss, example or _example(data), data, folder, optimizer)
+        if args or params:
+            job["model"] = {**job["model"], **({"args": [str(a) for a in args]} if args else {}), **({"params": params} if params else {})}
         job = {k: v for k, v in job.items() if v not in (None, {})}
         try:
             return Job(session, session.submit(json.dumps(job), key))
@@ -149,13 +151,13 @@ def _example(data: Any) -> Any:
     return None
 
 
-def _model(model: Any, loss: Any, args: list[str] | None, example: Any, data: Any, folder: str, optimizer: Any) -> dict[str, Any]:
+def _model(model: Any, loss: Any, example: Any, data: Any, folder: str, optimizer: Any) -> dict[str, Any]:
     if isinstance(model, dict):
         return model
     if isinstance(model, (str, os.PathLike)):
         path = os.path.abspath(model)
         if path.endswith(".py"):
-            return {"script": path, **({"args": [str(a) for a in args]} if args else {})}
+            return {"script": path}
         return {"graph": path}
     if not isinstance(model, Module):
         raise TypeError(f"[submit] the model is a {type(model).__name__}: pass a deepseek.nn.Module, a path, or a dict")
@@ -252,7 +254,7 @@ class Job:
         train, tests = [r for r in records if "samples_per_second" in r], [r for r in records if "samples_per_second" not in r]
         return {
             "loss": [r["loss"] for r in train],
-            "test_loss": [r["loss"] for r in tests],
+            "test_loss": [r["loss"] for r in tests if r["loss"] is not None],
             "test_accuracy": [r["test_accuracy"] for r in tests if r.get("test_accuracy") is not None],
         }
 

@@ -14,14 +14,17 @@ Outside of the cluster the same script runs alone: reports go nowhere, and there
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
 import pathlib
+import re
 import socket
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from . import _C, distributed
@@ -60,6 +63,7 @@ def _open() -> None:
     if descriptor:
         _channel = _Channel(int(descriptor))
         sys.excepthook = _tell_and_exit
+        argparse.ArgumentParser.error = _tell_usage  # type: ignore[method-assign]
 
 
 def _class_of(kind: type[BaseException]) -> str:
@@ -78,6 +82,14 @@ def _tell_and_exit(kind: type[BaseException], error: BaseException, trace: Any) 
     if _channel is not None:
         _channel.tell(error=f"{kind.__name__}: {error}{where}", failure=_class_of(kind))
     _exit(_PEER_LOST if peer_lost else 1)
+
+
+def _tell_usage(self: argparse.ArgumentParser, message: str) -> NoReturn:
+    """A command line that the script does not take: what of model.args and model.params is wrong, as the job's reason."""
+    if _channel is not None:
+        _channel.tell(error=f"the script's command line: {message}", failure="user_error")
+    self.print_usage(sys.stderr)
+    self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def _exit(code: int) -> NoReturn:
@@ -108,18 +120,34 @@ def folder() -> pathlib.Path | None:
 def report(
     step: int, loss: float | None = None, *, total_steps: int | None = None, epoch: int = 0, samples: int | None = None,
     seconds: float | None = None, lr: float | None = None, test_loss: float | None = None, test_accuracy: float | None = None,
+    metrics: Mapping[str, float] | None = None,
 ) -> None:  # fmt: skip
     """One line of the job's history: after `step` completed steps. Rank 0's count; the others' are not sent.
 
     samples: of this step, over all ranks; seconds: that it took (default: since the report before).
+    test_loss, test_accuracy, metrics: of an evaluation; metrics: any others by name, such as {"f1": 0.8}. A study's
+    objective may be any of them.
     """
+    own = {_metric_name(name): float(value) for name, value in (metrics or {}).items()}
     if _channel is None or rank() != 0:
         return
     given = {"step": int(step), "epoch": int(epoch), "total_steps": total_steps, "samples": samples, "seconds": seconds}
     figures = {"loss": loss, "lr": lr, "test_loss": test_loss, "test_accuracy": test_accuracy}
     floats = {k: float(v) for k, v in figures.items() if v is not None}
-    told = {k: v if math.isfinite(v) else str(v) for k, v in floats.items()}  # JSON has no word for nan and inf
-    _channel.tell(report={**{k: v for k, v in given.items() if v is not None}, **told})
+    told = {**{k: v for k, v in given.items() if v is not None}, **_spelled(floats)}
+    _channel.tell(report={**told, "metrics": _spelled(own)} if own else told)
+
+
+def _spelled(figures: dict[str, float]) -> dict[str, float | str]:
+    return {k: v if math.isfinite(v) else str(v) for k, v in figures.items()}  # JSON has no word for nan and inf
+
+
+def _metric_name(name: str) -> str:
+    if name in ("loss", "lr", "test_loss", "test_accuracy", "samples_per_second", "params", "flops"):
+        raise ValueError(f"[job] {name!r} is no metric of the script's own: it has a meaning already")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]{0,62}", name):
+        raise ValueError(f"[job] a metric's name is at most 63 letters, digits, _, -, . and /, beginning with a letter; got {name!r}")
+    return name
 
 
 def warn(text: str) -> None:

@@ -177,6 +177,36 @@ TEST_F(Dsctl, MetricsKeepEveryBit) {
   EXPECT_EQ(records[0]["sample_hash"], "18446744073709551615");
   EXPECT_EQ(records[1]["kind"], "eval");
   EXPECT_EQ(records[1]["test_accuracy"], 0.89);
+  EXPECT_TRUE(records[1]["loss"].is_null()) << "0 would be a loss";
+}
+
+TEST_F(Dsctl, AScriptsParametersAndItsOwnMetricsAreShown) {
+  v1::Job job = sample_job("j-1", "demo", v1::RUNNING);
+  v1::ModelSpec& model = *job.mutable_spec()->mutable_model();
+  model.Clear();
+  model.set_script("sha256:" + std::string(64, 'a'));
+  model.add_args("--epochs");
+  v1::ScriptParam& rate = *model.add_params();
+  rate.set_name("lr");
+  rate.set_number(1);
+  v1::ScriptParam& act = *model.add_params();
+  act.set_name("act");
+  act.set_text("relu");
+  job.mutable_metrics()->clear_loss();
+  (*job.mutable_metrics()->mutable_reported())["val/f1"] = 0.25;
+  coordinator_.put(job);
+  v1::MetricRecord eval;
+  eval.set_kind("eval");
+  (*eval.mutable_reported())["val/f1"] = 0.25;
+  coordinator_.history["j-1"] = {eval};
+  const json shown = run_json("job get j-1");
+  EXPECT_TRUE(shown["metrics"]["loss"].is_null());
+  EXPECT_EQ(shown["metrics"]["reported"], json({{"val/f1", 0.25}}));
+  EXPECT_EQ(shown["spec"]["model"]["params"], json({{"lr", 1.0}, {"act", "relu"}}));
+  EXPECT_THAT(run("job get j-1").out,
+              AllOf(HasSubstr("script sha256:aaaaaaaaaaaa --epochs lr=1.0 act=relu"), HasSubstr("val/f1 0.25")));
+  EXPECT_EQ(run_json("job metrics j-1")[0]["reported"], json({{"val/f1", 0.25}}));
+  EXPECT_THAT(run("job metrics j-1").out, HasSubstr("val/f1 0.25"));
 }
 
 TEST_F(Dsctl, WaitTellsHowTheJobEnded) {

@@ -46,6 +46,59 @@ TEST(JobKinds, AScriptNeedsNothingElse) {
   EXPECT_TRUE(parse_job(job("{script: train.py}", "data: {dataset: tokens}")).ok()) << "the script knows where";
 }
 
+TEST(JobKinds, AScriptsParametersHaveTheTypesOfTheirValues) {
+  const auto spec = parse_job(job(
+      "{script: train.py, params: {lr: 1e-3, scale: 1.0, width: -64, nesterov: false, act: relu, tag: \"1\"}}", ""));
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  std::vector<std::string> types;
+  for (const v1::ScriptParam& p : spec->model().params())
+    types.push_back(
+        p.name() + " " +
+        std::string(p.GetReflection()
+                        ->GetOneofFieldDescriptor(p, v1::ScriptParam::descriptor()->FindOneofByName("value"))
+                        ->name()));
+  EXPECT_THAT(types,
+              ElementsAre("lr number", "scale number", "width integer", "nesterov flag", "act text", "tag text"));
+  EXPECT_EQ(spec->model().params(2).integer(), -64);
+  EXPECT_THAT(to_json(*spec, -1), HasSubstr("\"params\":{\"lr\":0.001,\"scale\":1.0,\"width\":-64,\"nesterov\":false,"
+                                            "\"act\":\"relu\",\"tag\":\"1\"}"));
+  const auto again = parse_job(to_json(*spec));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*spec, *again)) << to_json(*again);
+}
+
+TEST(JobKinds, AScriptsParametersThatAreRefused) {
+  const auto said = [](const std::string& params) { return error_of(job("{script: s, params: " + params + "}", "")); };
+  EXPECT_EQ(said("[lr]"),
+            "line 2: model.params: expected a mapping of names to values, such as {lr: 0.001}, got a list");
+  EXPECT_EQ(said("{lr: [1, 2]}"),
+            "line 2: model.params.lr: expected an integer, a number, true or false, or a text, got a list");
+  EXPECT_EQ(said("{lr: }"),
+            "line 2: model.params.lr: expected an integer, a number, true or false, or a text, got nothing");
+  EXPECT_EQ(said("{n: 99999999999999999999}"),
+            "line 2: model.params.n: expected an integer of at most 9223372036854775807, got \"99999999999999999999\"");
+  EXPECT_EQ(said("{lr: nan}"), "line 2: model.params.lr: expected a finite number, or a text in quotes, got \"nan\"");
+  EXPECT_EQ(said("{a.b: 1}"),
+            "line 2: model.params.a.b: a name is at most 63 letters, digits, - and _, beginning with a letter");
+  EXPECT_EQ(said("{-x: 1}"),
+            "line 2: model.params.-x: a name is at most 63 letters, digits, - and _, beginning with a letter");
+  EXPECT_EQ(said("{lr: 1, lr: 2}"), "line 2: model.params.lr: stands twice; keep one");
+  EXPECT_EQ(error_of(job("{family: mlp, params: {lr: 1}}", "data: {dataset: fashion_mnist}")),
+            "line 2: model.params: is used only where model.script is given; remove it");
+}
+
+// What no file says, but a caller of the RPC may.
+TEST(JobKinds, AScriptsParameterWithoutAValueIsRefused) {
+  v1::JobSpec spec = *parse_job(job("{script: '" + kDigest + "', params: {lr: 1}}", ""));
+  EXPECT_TRUE(validate(spec).ok()) << validate(spec);
+  spec.mutable_model()->mutable_params(0)->clear_value();
+  EXPECT_THAT(std::string(validate(spec).message()), HasSubstr("model.params.lr: has no value; give an integer"));
+  spec.mutable_model()->mutable_params(0)->set_number(1.0 / 0.0);
+  EXPECT_EQ(validate(spec).message(), "model.params.lr: inf is not finite");
+  spec.mutable_model()->mutable_params(0)->set_text(std::string("a\0b", 3));
+  EXPECT_EQ(validate(spec).message(), "model.params.lr: holds a zero byte, which no command line does");
+}
+
 TEST(JobKinds, ExactlyOneIsGiven) {
   EXPECT_EQ(error_of(job("{family: mlp, graph: g}", "data: {dataset: fashion_mnist}")),
             "line 2: model.graph: cannot stand beside model.family; keep one of family, graph, script");

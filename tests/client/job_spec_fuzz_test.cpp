@@ -31,7 +31,7 @@ data: {dataset: tensors, path: 'sha256:fedcba9876543210fedcba9876543210fedcba987
 train: {epochs: 5, optimizer: {name: sgd, momentum: 0.9}}
 )";
 const char kScript[] = R"(name: fuzz
-model: {script: train.py, args: [--epochs, 3, "a b"]}
+model: {script: train.py, args: [--epochs, 3, "a b"], params: {lr: 1e-3, width: 64, nesterov: true, act: "1.0"}}
 data: {path: data.safetensors}
 train: {threads: 2}
 strategy: {data_parallel: 3}

@@ -275,7 +275,7 @@ TEST(Fields, TableMatchesTheMessage) {
   const std::function<void(const google::protobuf::Descriptor*, std::string)> walk = [&](auto* type, std::string path) {
     for (int i = 0; i < type->field_count(); ++i) {
       const auto* f = type->field(i);
-      if (f->message_type() != nullptr) {
+      if (f->message_type() != nullptr && !f->is_repeated()) {
         walk(f->message_type(), path + f->name() + ".");
       } else {
         leaves.insert(path + f->name());

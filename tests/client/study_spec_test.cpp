@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "proto/spec/job_spec.h"
 
 namespace ds::spec {
@@ -275,10 +276,102 @@ TEST(StudySpec, TwoObjectivesThatAreRefused) {
       HasSubstr("objective[1].minimize: the size of a graph or a script is not known"));
 }
 
-TEST(StudySpec, ScriptsAreNotSearched) {
-  EXPECT_THAT(error_of("name: a\nmodel: {script: train.py}\nobjective: {minimize: loss}\n"
-                       "search: {strategy.data_parallel: {int: [1, 2]}}\n"),
-              HasSubstr("line 2: model.script: a script trains as it likes"));
+// The search stands above the template: types are known only when all of the file is read.
+const char kScript[] = R"(name: tune-script
+search:
+  model.params.lr: {log: [1e-5, 1]}
+  model.params.width: {choice: [32, 64]}
+  model.params.dropout: {float: [0, 0.5], when: {model.params.width: 64}}
+  model.params.act: {choice: [relu, "1"]}
+  model.params.nesterov: {choice: [true, false]}
+objective: {maximize: val/f1}
+budget: {trials: 6}
+model: {script: train.py, args: [--epochs, 2], params: {lr: 1e-3, width: 32, dropout: 0.0, act: relu, nesterov: true, seed: 7}}
+strategy: {data_parallel: 2}
+)";
+
+std::string with_script(const std::string& search, const std::string& rest = "") {
+  return absl::StrCat("name: a\nmodel: {script: train.py, params: {lr: 1e-3, width: 32, act: relu}}\n",
+                      rest.find("objective") == rest.npos ? "objective: {maximize: f1}\n" : "", "search:\n  ", search,
+                      "\n", rest);
+}
+
+TEST(StudySpec, AScriptsParametersAreSearched) {
+  const v1::StudySpec study = good(kScript);
+  EXPECT_THAT(study.search(1).choices(), ElementsAre("32", "64"));
+  EXPECT_THAT(study.search(2).when(), ElementsAre("64"));
+  EXPECT_THAT(study.search(3).choices(), ElementsAre("relu", "1"));
+  EXPECT_THAT(study.search(4).choices(), ElementsAre("true", "false"));
+  EXPECT_EQ(study.objectives(0).metric(), "val/f1");
+  EXPECT_FALSE(is_known(study.objectives(0)));
+  EXPECT_TRUE(study.early_stopping());
+  EXPECT_FALSE(study.budget().has_max_epochs()) << "the script's own affair";
+  EXPECT_FALSE(study.job().train().has_epochs());
+  const auto again = parse_study(to_json(study));
+  ASSERT_TRUE(again.ok()) << again.status() << to_json(study);
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(study, *again)) << to_json(study);
+  EXPECT_THAT(std::string(validate(study).message()), HasSubstr("model.script: \"train.py\" is not the digest"))
+      << "and nothing else";
+}
+
+TEST(TrialJob, OfAScriptHasTheTypesOfItsTemplate) {
+  const auto job = trial_job(good(absl::StrReplaceAll(kScript, {{"train.py", "sha256:" + std::string(64, 'a')}})), 3,
+                             {{"model.params.lr", "1"},
+                              {"model.params.width", "64"},
+                              {"model.params.dropout", "0.25"},
+                              {"model.params.act", "1"},
+                              {"model.params.nesterov", "false"}});
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->name(), "tune-script-3");
+  EXPECT_THAT(to_json(*job, -1),
+              HasSubstr("\"args\":[\"--epochs\",\"2\"],\"params\":{\"lr\":1.0,\"width\":64,\"dropout\":"
+                        "0.25,\"act\":\"1\",\"nesterov\":false,\"seed\":7}"));
+  EXPECT_FALSE(job->train().has_epochs());
+}
+
+TEST(StudySpec, SearchesOfScriptsThatAreRefused) {
+  const auto said = [](const std::string& search, const std::string& rest = "") {
+    return error_of(with_script(search, rest));
+  };
+  EXPECT_EQ(said("model.params.lrr: {log: [1e-5, 1]}"),
+            "line 5: search.model.params.lrr: the template has no such parameter; did you mean model.params.lr?");
+  EXPECT_EQ(
+      said("model.params.dropout: {float: [0, 1]}"),
+      "line 5: search.model.params.dropout: the template has no such parameter; give it a value there, which says "
+      "its type");
+  EXPECT_THAT(said("lr: {log: [1e-5, 1]}"), HasSubstr("line 5: search.lr: no key of the job file; did you mean "
+                                                      "model.params.lr?"));
+  EXPECT_THAT(said("model.params: {choice: [1]}"),
+              HasSubstr("name a parameter of the script, such as model.params.lr"));
+  EXPECT_EQ(said("model.params.width: {float: [16, 64]}"),
+            "line 5: search.model.params.width: float gives fractions, and this is an integer; use int or log_int; the "
+            "template has 32, or write it with a point");
+  EXPECT_EQ(said("model.params.width: {choice: [16, wide]}"),
+            "line 5: search.model.params.width.choice[1]: expected an integer, got \"wide\"");
+  EXPECT_EQ(said("model.params.width: {choice: [16, [32]]}"),
+            "line 5: search.model.params.width.choice[1]: expected an integer, got a list");
+  EXPECT_EQ(said("model.params.act: {float: [0, 1]}"),
+            "line 5: search.model.params.act: float is for numbers; use choice; the template has \"relu\"");
+  EXPECT_EQ(said("model.params.lr: {log: [0, 1]}"),
+            "line 5: search.model.params.lr.log[0]: log needs a lower bound above 0, got 0");
+  EXPECT_EQ(said("model.params.lr: {log: [1e-5, 1], when: {model.params.width: 16}}\n"
+                 "  model.params.width: {choice: [32, 64]}"),
+            "line 5: search.model.params.lr.when.model.params.width: 16 is not one of its values 32, 64");
+  EXPECT_THAT(said("train.optimizer.lr: {log: [1e-5, 1]}"),
+              HasSubstr("line 5: search.train.optimizer.lr: is used only where model.script is not given"));
+  EXPECT_EQ(said("model.params.lr: {log: [1e-5, 1]}", "budget: {max_epochs: 3}"),
+            "line 6: budget.max_epochs: a script's own parameters say how long it trains; remove it");
+  EXPECT_EQ(said("model.params.lr: {log: [1e-5, 1]}", "constraints: [\"params <= 1000\"]"),
+            "line 6: constraints[0]: the size of a graph or a script is not known before it is trained; remove it");
+  EXPECT_EQ(
+      said("model.params.lr: {log: [1e-5, 1]}", "objective: [{maximize: f1}, {minimize: flops}]"),
+      "line 5: objective[1].minimize: the size of a graph or a script is not known before it is trained; remove it");
+  EXPECT_THAT(
+      said("model.params.lr: {log: [1e-5, 1]}", "objective: {maximize: \"f 1\"}"),
+      HasSubstr("\"f 1\" is not one of test_accuracy, test_loss, loss, samples_per_second, params, flops, nor a "
+                "name that a script may report"));
+  EXPECT_THAT(error_of(with_search("model.params.lr: {log: [1e-5, 1]}")),
+              HasSubstr("line 7: search.model.params.lr: the template has no such parameter"));
 }
 
 TEST(StudySpec, SaysAllThatIsWrongAtOnce) {
@@ -428,11 +521,13 @@ TEST(Depth, OfACnnIsBoundedByItsImages) {
 }
 
 TEST(StudySpec, TheExamplesAreGood) {
-  for (const char* name : {"fashion_mnist_study", "fashion_mnist_front"}) {
+  for (const char* name : {"fashion_mnist_study", "fashion_mnist_front", "script/study"}) {
     std::ifstream in(absl::StrCat(DS_SOURCE_DIR "/examples/", name, ".yaml"));
     std::stringstream text;
     text << in.rdbuf();
-    const v1::StudySpec study = good(text.str());
+    v1::StudySpec study = good(text.str());
+    v1::ModelSpec& model = *study.mutable_job()->mutable_model();
+    if (!model.script().empty()) model.set_script("sha256:" + std::string(64, 'a'));  // as uploaded
     EXPECT_TRUE(validate(study).ok()) << validate(study);
   }
 }

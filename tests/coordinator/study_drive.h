@@ -1,5 +1,6 @@
 // Drives studies in tests: a tuner that answers at once and the same each time, and trials that run, report and end.
 #pragma once
+#include <map>
 #include <utility>
 
 #include "tests/coordinator/drive.h"
@@ -11,6 +12,7 @@ struct Budget {
   int64_t parallel = 2;
   bool retrain = false;
   std::vector<std::string> metrics = {"test_accuracy"};  // the first is to be maximized where it is this one
+  bool script = false;
 };
 
 inline v1::StudySpec study_spec(const Budget& budget) {
@@ -26,7 +28,12 @@ inline v1::StudySpec study_spec(const Budget& budget) {
   }
   spec.mutable_budget()->set_trials(budget.trials);
   spec.mutable_budget()->set_parallel(budget.parallel);
-  spec.mutable_budget()->set_max_epochs(3);
+  if (budget.script) {
+    spec.mutable_job()->mutable_model()->set_script("sha256:0");
+    spec.mutable_job()->clear_train();
+  } else {
+    spec.mutable_budget()->set_max_epochs(3);
+  }
   spec.set_early_stopping(true);
   spec.set_retrain(budget.retrain);
   return spec;
@@ -122,6 +129,7 @@ struct StudyDrive : Drive {
     e->set_kind("eval");
     e->set_epoch(epoch - 1);
     e->set_accuracy(accuracy);
+    e->set_loss(0);
     (void)apply(event);
   }
   // Training's own numbers after the last step so far of an epoch (1, 2, ...).
@@ -135,6 +143,19 @@ struct StudyDrive : Drive {
     step->set_kind("train");
     step->set_epoch(epoch - 1);
     step->set_loss(loss);
+    (void)apply(event);
+  }
+  // What a script reports of an evaluation, by names of its own, before or after it has been paused.
+  void reports(const v1::Job& j, int64_t step, const std::map<std::string, double>& figures) {
+    v1::Event event;
+    v1::JobProgress* p = event.mutable_progressed()->add_jobs();
+    p->set_job(j.id());
+    p->set_generation(j.generation());
+    p->mutable_metrics()->mutable_reported()->insert(figures.begin(), figures.end());
+    v1::MetricRecord* e = p->add_marks();
+    e->set_kind("eval");
+    e->set_step(step);
+    e->mutable_reported()->insert(figures.begin(), figures.end());
     (void)apply(event);
   }
   void ends(const v1::Job& j, int code = 0, Exit how = {}) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pathlib
 import signal
@@ -44,6 +45,32 @@ while step < int(sys.argv[1]):
         raise KeyError("no such column: price")
 assert weight.tolist() == [float(step)] * 3, weight
 distributed.destroy_process_group()
+"""
+
+# Has an argument for each searched parameter, and evaluates four times with a score of its own; epochs it knows none.
+TUNED = """
+import argparse, math, time
+import deepseek as ds
+from deepseek import job
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, required=True)
+parser.add_argument("--width", type=int, required=True)
+parser.add_argument("--nesterov", action=argparse.BooleanOptionalAction)
+parser.add_argument("--pause", type=float, default=0.0)
+args = parser.parse_args()
+if args.width == 4096:
+    raise MemoryError("a width of 4096")
+best = -abs(math.log10(args.lr) + 2) - (0.1 if args.nesterov else 0.0)
+state = job.load_checkpoint()
+for step in range((state["step"] if state else 0) + 1, 5):
+    job.report(step, loss=1.0 / step)
+    job.report(step, metrics={"val/score": best - 1.0 / step})
+    time.sleep(args.pause)
+    if job.should_stop():
+        job.save_checkpoint(step)
+        job.stop()
+job.save_checkpoint(4)
 """
 
 
@@ -98,6 +125,11 @@ class PythonJobs(unittest.TestCase):
     def script(self, text: str = SCRIPT) -> pathlib.Path:
         path = self.folder / "count.py"
         path.write_text(textwrap.dedent(text))
+        return path
+
+    def written(self, name: str, text: str) -> pathlib.Path:
+        path = self.folder / name
+        path.write_text(text)
         return path
 
     def run_script(self, *args: str, ranks: int = 2, text: str = SCRIPT) -> ds.client.Job:
@@ -221,6 +253,80 @@ class PythonJobs(unittest.TestCase):
         with self.assertRaises(ds.client.Error) as caught:
             study.pause()  # it has ended
         self.assertEqual(caught.exception.code, "FAILED_PRECONDITION")
+
+    def tune_script(self, **changes: object) -> ds.client.Study:
+        """Of TUNED, by its learning rate, width and a flag."""
+        path = self.written("tuned.py", TUNED)
+        study: dict = {
+            "name": "script-study", "model": {"script": str(path), "params": {"lr": 0.001, "width": 32, "nesterov": True}},
+            "search": {
+                "model.params.lr": {"log": [1e-4, 1.0]}, "model.params.width": {"choice": [32, 64, 4096]},
+                "model.params.nesterov": {"choice": [True, False]},
+            },
+            "objective": {"maximize": "val/score"}, "budget": {"trials": 8}, "seed": 1,
+        }  # fmt: skip
+        return ds.client.tune({**study, **changes}, address=self.address)
+
+    def test_a_scripts_parameters_are_tuned_and_the_best_is_trained(self) -> None:
+        study = self.tune_script()
+        end = study.wait(progress=False)
+        trials, best = study.trials(), study.best()
+        for trial in trials:
+            params = trial["params"]
+            if params["model.params.width"] == 4096:
+                self.assertEqual((trial["state"], trial["failure"]), ("FAILED", "oom"), trial["reason"])
+                continue
+            score = -abs(math.log10(params["model.params.lr"]) + 2) - (0.1 if params["model.params.nesterov"] else 0.0)
+            reports = trial["reports"]
+            self.assertEqual([r["step"] for r in reports], [1, 2, 3, 4][: len(reports)])
+            for report in reports:
+                self.assertAlmostEqual(report["value"], score - 1.0 / report["step"], places=12)
+            self.assertEqual(trial["value"], reports[-1]["value"])
+            self.assertTrue(trial["state"] == "STOPPED" or len(reports) == 4, trial)
+        self.assertIn("oom", {t["failure"] for t in trials})
+        chosen = trials[best["trial"]]["params"]
+        self.assertEqual(best["job"]["model"]["params"], {k.rpartition(".")[2]: v for k, v in chosen.items()})
+        retrained = ds.client.get(end["retrain_job"], self.address).status()
+        self.assertEqual((retrained["state"], retrained["spec"]["model"]), ("SUCCEEDED", best["job"]["model"]))
+        self.assertIsNone(retrained["metrics"]["test_loss"])  # it reported none
+        text = self.cluster.run("tune", "best", study.id, "-o", "yaml")
+        again = self.cluster.submit(self.written("best.yaml", text))
+        score = self.cluster.wait_end(again)["metrics"]["reported"]["val/score"]
+        self.assertEqual(score, retrained["metrics"]["reported"]["val/score"])
+
+    def test_a_scripts_parameters_are_its_command_line(self) -> None:
+        path = self.written("tuned.py", TUNED)
+        job = ds.client.submit(path, params={"lr": 0.01, "width": 32, "nesterov": False}, address=self.address)
+        self.assertEqual(job.wait(progress=False)["metrics"]["reported"], {"val/score": -0.25})
+        self.assertEqual([r["reported"]["val/score"] for r in job.metrics() if r["kind"] == "eval"], [-1.0, -0.5, -1 / 3, -0.25])
+        with self.assertRaisesRegex(ds.client.Error, "model.params: is used only where model.script is given"):
+            ds.client.submit({"family": "mlp"}, "fashion_mnist", params={"lr": 0.1}, address=self.address)
+
+    def test_a_study_of_a_script_goes_on_from_its_checkpoints(self) -> None:
+        params = {"lr": 0.001, "width": 32, "nesterov": False, "pause": 0.3}
+        study = self.tune_script(
+            model={"script": str(self.folder / "tuned.py"), "params": params}, search={"model.params.lr": {"log": [1e-4, 1.0]}},
+            budget={"trials": 2, "parallel": 2}, retrain=False,
+        )  # fmt: skip
+        wait_for("reports", 60, lambda: all(t["reports"] for t in study.trials()) and len(study.trials()) == 2)
+        study.pause()
+        mine = [t["job"] for t in study.trials()]
+        wait_for("paused trials", 60, lambda: {self.cluster.get(j)["state"] for j in mine} <= {"PAUSED", "SUCCEEDED"})
+        study.resume()
+        study.wait(progress=False)
+        for trial in study.trials():
+            self.assertEqual([r["step"] for r in trial["reports"]], [1, 2, 3, 4])  # none twice
+
+    def test_a_study_of_a_script_that_knows_no_such_parameter_ends_with_its_words(self) -> None:
+        search = {"model.params.widht": {"int": [1, 9]}}
+        model = {"script": str(self.script("from deepseek import job\nimport argparse\nargparse.ArgumentParser().parse_args()\n"))}
+        with self.assertRaisesRegex(ds.client.StudyFailed, "every trial so far failed .*unrecognized arguments: --widht="):
+            self.tune_script(model={**model, "params": {"widht": 1}}, search=search).wait(progress=False)
+        with self.assertRaisesRegex(ds.client.StudyFailed, "ended without a f1; it reported loss"):
+            quiet = self.script("from deepseek import job\njob.report(1, loss=0.5)\n")
+            self.tune_script(
+                model={"script": str(quiet), "params": {"a": 1}}, search={"model.params.a": {"int": [1, 9]}}, objective={"maximize": "f1"},
+            ).wait(progress=False)  # fmt: skip
 
     def test_a_scripts_error_ends_the_job_with_its_words(self) -> None:
         with self.assertRaises(ds.client.JobFailed) as caught:

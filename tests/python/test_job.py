@@ -45,6 +45,25 @@ def test_figures_that_are_no_numbers_are_told():
     assert said == [{"report": {"step": 3, "epoch": 0, "loss": "nan", "test_loss": "-inf", "test_accuracy": 0.5}}]
 
 
+def test_metrics_of_its_own_are_told_by_name():
+    code, said = run("job.report(3, metrics={'val/f1': 0.5, 'bleu': float('nan')})")
+    assert (code, said) == (0, [{"report": {"step": 3, "epoch": 0, "metrics": {"val/f1": 0.5, "bleu": "nan"}}}])
+
+
+@pytest.mark.parametrize(("name", "words"), [("loss", "'loss' is no metric of the script's own"), ("f 1", "got 'f 1'"), ("", "got ''")])
+def test_a_metrics_name_is_refused_by_name(name, words):
+    from deepseek import job
+
+    with pytest.raises(ValueError, match=words):
+        job.report(1, metrics={name: 1.0})
+
+
+def test_a_command_line_that_is_refused_is_told():
+    program = "import argparse, sys\np = argparse.ArgumentParser()\np.add_argument('--lr', type=float)\np.parse_args(['--widht=3'])"
+    code, said = run(program)
+    assert (code, said) == (2, [{"error": "the script's command line: unrecognized arguments: --widht=3", "failure": "user_error"}])
+
+
 def test_a_failure_has_a_known_class():
     from deepseek import job
 

@@ -25,6 +25,7 @@ def hear(): return json.loads(channel.makefile().readline())
 
 struct ScriptCluster : Cluster {
   using Cluster::Cluster;
+  std::vector<v1::ScriptParam> params;
   pid_t run(const std::string& program, int rank = 0, int ranks = 1) {
     std::string path = folder + "/program";
     std::ofstream(path) << kPrologue << program;
@@ -39,6 +40,7 @@ struct ScriptCluster : Cluster {
     start.mutable_spec()->set_name("my-script");
     start.mutable_spec()->mutable_model()->set_script(path);
     start.mutable_spec()->mutable_model()->add_args("--lr=0.5");
+    for (const v1::ScriptParam& param : params) *start.mutable_spec()->mutable_model()->add_params() = param;
     std::filesystem::create_directories(start.job_dir());
     coordinator.send(message);
     auto ready = coordinator.wait_state("s", 1, rank, v1::RANK_READY);
@@ -91,6 +93,34 @@ print("hello from the script")
   EXPECT_THAT(cluster.coordinator.log("s", 1, 0), HasSubstr("hello from the script"));
 }
 
+TEST(Script, ItsParametersFollowItsArguments) {
+  ScriptCluster cluster;
+  const auto param = [&](const char* name) {
+    cluster.params.emplace_back().set_name(name);
+    return &cluster.params.back();
+  };
+  param("width")->set_integer(-64);
+  param("rate")->set_number(0.1 + 0.2);
+  param("scale")->set_number(1);
+  param("nesterov")->set_flag(true);
+  param("amp")->set_flag(false);
+  param("act")->set_text("re lu=");
+  cluster.run(R"(
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--width", type=int)
+parser.add_argument("--rate", type=float)
+parser.add_argument("--nesterov", action=argparse.BooleanOptionalAction)
+parser.add_argument("--amp", action=argparse.BooleanOptionalAction, default=True)
+parser.add_argument("--act")
+parser.add_argument("--scale")
+args = parser.parse_args()
+assert vars(args) == {"lr": 0.5, "width": -64, "rate": 0.1 + 0.2, "nesterov": True, "amp": False, "act": "re lu=", "scale": "1.0"}, args
+)");
+  EXPECT_EQ(cluster.end().exit_code(), 0) << cluster.coordinator.log("s", 1, 0);
+}
+
 TEST(Script, AnErrorOfItsOwnIsTheUsers) {
   ScriptCluster cluster;
   cluster.run("tell(error='ValueError: no such column (my-script.py:7)')\nsys.exit(1)\n");
@@ -134,6 +164,31 @@ TEST(Script, AFigureThatIsNoNumberIsPartOfItsHistory) {
   EXPECT_TRUE(std::isnan(records[0].loss()));
   EXPECT_EQ(records[1].loss(), 0.5);
   EXPECT_FALSE(records[1].has_accuracy()) << "it said nothing of it";
+}
+
+TEST(Script, AnEvaluationHasWhatItReportedAndNoMore) {
+  ScriptCluster cluster;
+  cluster.run(R"(
+tell(report={"step": 1, "test_accuracy": 0.5})
+tell(report={"step": 2, "metrics": {"val/f1": 0.25, "bleu": "nan"}})
+)");
+  EXPECT_EQ(cluster.end().exit_code(), 0);
+  std::vector<v1::MetricRecord> records;
+  v1::JobMetrics metrics;
+  for (const v1::WorkerMessage& message : cluster.coordinator.messages()) {
+    records.insert(records.end(), message.metrics().records().begin(), message.metrics().records().end());
+    if (message.metrics().has_metrics()) metrics = message.metrics().metrics();
+  }
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[1].kind(), "eval");
+  EXPECT_FALSE(records[0].has_loss());
+  EXPECT_FALSE(records[1].has_accuracy());
+  EXPECT_EQ(records[1].reported().at("val/f1"), 0.25);
+  EXPECT_TRUE(std::isnan(records[1].reported().at("bleu")));
+  EXPECT_FALSE(metrics.has_loss());
+  EXPECT_FALSE(metrics.has_test_loss()) << "a loss of 0 would be the best of all";
+  EXPECT_EQ(metrics.test_accuracy(), 0.5);
+  EXPECT_EQ(metrics.reported().at("val/f1"), 0.25);
 }
 
 TEST(Script, ALostPeerAndASignalAreTriedAgain) {

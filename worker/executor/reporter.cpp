@@ -35,12 +35,13 @@ void Reporter::on_start(int64_t step, int64_t total_steps) {
 }
 
 void Reporter::keep(v1::MetricRecord record) {
-  metrics_.set_loss(record.kind() == "train" ? record.loss() : metrics_.loss());
   if (record.kind() == "train") {
+    metrics_.set_loss(record.loss());
     metrics_.set_samples_per_second(record.samples_per_second());
   } else {
     if (record.has_accuracy()) metrics_.set_test_accuracy(record.accuracy());
-    metrics_.set_test_loss(record.loss());
+    if (record.has_loss()) metrics_.set_test_loss(record.loss());
+    for (const auto& [name, value] : record.reported()) (*metrics_.mutable_reported())[name] = value;
   }
   has_metrics_ = true;
   records_.push_back(std::move(record));
@@ -52,6 +53,13 @@ void Reporter::on_records(std::span<const train::StepRecord> records) {
   write_journal(messages);
   absl::MutexLock lock(&mutex_);
   for (v1::MetricRecord& message : messages) keep(std::move(message));
+}
+
+void Reporter::on_record(v1::MetricRecord record) {
+  record.set_generation(start_.generation());
+  write_journal({&record, 1});
+  absl::MutexLock lock(&mutex_);
+  keep(std::move(record));
 }
 
 void Reporter::on_progress(const train::TrainProgress& progress) {

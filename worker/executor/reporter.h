@@ -21,6 +21,7 @@ class Reporter final : public train::TrainListener {
 
   void on_start(int64_t step, int64_t total_steps) override ABSL_LOCKS_EXCLUDED(mutex_);
   void on_records(std::span<const train::StepRecord> records) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void on_record(v1::MetricRecord record) ABSL_LOCKS_EXCLUDED(mutex_);  // a script's
   void on_progress(const train::TrainProgress& progress) override ABSL_LOCKS_EXCLUDED(mutex_);
   void on_checkpoint(const std::string& path, int64_t step) override ABSL_LOCKS_EXCLUDED(mutex_);
   void on_warning(const std::string& text) override ABSL_LOCKS_EXCLUDED(mutex_);

@@ -39,12 +39,28 @@ std::string named_link(const v1::StartRank& start, const fs::path& folder) {
   return link;
 }
 
+// As it stands on a command line; in one word with its name, so that a -1 is no option.
+std::string argument(const v1::ScriptParam& param) {
+  const std::string name = absl::StrCat("--", param.name());
+  switch (param.value_case()) {
+    case v1::ScriptParam::kFlag:
+      return param.flag() ? name : absl::StrCat("--no-", param.name());
+    case v1::ScriptParam::kInteger:
+      return absl::StrCat(name, "=", param.integer());
+    case v1::ScriptParam::kNumber:
+      return absl::StrCat(name, "=", Json(param.number()).dump());  // every bit of it, and 1.0 is no 1
+    default:
+      return absl::StrCat(name, "=", param.text());
+  }
+}
+
 ChildOptions child_options(const v1::StartRank& start, const ScriptOptions& options) {
   fs::path folder = start.job_dir();
   const std::string of_rank = absl::StrCat("gen-", start.generation(), "-rank-", start.rank());
   ChildOptions out;
   out.argv = {options.python, named_link(start, folder / "scripts" / of_rank)};
   out.argv.insert(out.argv.end(), start.spec().model().args().begin(), start.spec().model().args().end());
+  for (const v1::ScriptParam& param : start.spec().model().params()) out.argv.push_back(argument(param));
   out.folder = folder;
   out.channel_variable = "DS_JOB_CHANNEL";
   out.environment = {{"DS_JOB", start.job()},
@@ -102,48 +118,57 @@ class Script {
   }
 
   void report(const Json& r) {
-    train::StepRecord record;
-    record.step = r.at("step");
-    record.epoch = r.value("epoch", int64_t{0});
-    record.time = unix_time();
+    v1::MetricRecord record;
+    record.set_step(r.at("step"));
+    record.set_epoch(r.value("epoch", int64_t{0}));
+    record.set_time(unix_time());
     total_steps_ = r.value("total_steps", total_steps_);
     if (!started_) {
       started_ = true;
-      reporter_.on_start(std::max<int64_t>(record.step - 1, 0), total_steps_);
+      reporter_.on_start(std::max<int64_t>(record.step() - 1, 0), total_steps_);
     }
     double since = now();
-    record.step_seconds = r.value("seconds", since - reported_at_);
+    record.set_step_seconds(r.value("seconds", since - reported_at_));
     reported_at_ = since;
     if (r.contains("loss")) tell_step(r, record);
-    if (r.contains("test_accuracy") || r.contains("test_loss")) {
-      record.kind = train::StepRecord::Kind::eval;
-      record.loss = figure(r, "test_loss", 0);
-      record.accuracy = figure(r, "test_accuracy", std::nan(""));
-      if (r.contains("test_loss")) look("test_loss", record.loss, record.step);
-      if (r.contains("test_accuracy")) look("test_accuracy", record.accuracy, record.step);
-      reporter_.on_records({&record, 1});
-    }
-    reporter_.on_progress({record.step, total_steps_, record.epoch, train_seconds_});
+    if (r.contains("test_accuracy") || r.contains("test_loss") || r.contains("metrics")) tell_evaluation(r, record);
+    reporter_.on_progress({record.step(), total_steps_, record.epoch(), train_seconds_});
   }
 
   // Whether the program goes on from a figure that is no number is its own affair; if it then fails, that is why.
-  void look(const char* name, double value, int64_t step) {
+  void look(const std::string& name, double value, int64_t step) {
     diverged_ = std::isfinite(value) ? "" : absl::StrCat("its ", name, " was ", value, " at step ", step);
   }
 
-  void tell_step(const Json& r, train::StepRecord record) {
-    record.loss = figure(r["loss"]);
-    look("loss", record.loss, record.step);
-    record.lr = figure(r, "lr", 0);
-    record.samples = r.value("samples", int64_t{0});
-    if (record.step_seconds > 0) record.samples_per_second = static_cast<double>(record.samples) / record.step_seconds;
-    reporter_.on_records({&record, 1});
-    train_seconds_ += record.step_seconds;
+  void tell_step(const Json& r, v1::MetricRecord record) {
+    record.set_kind("train");
+    record.set_loss(figure(r["loss"]));
+    look("loss", record.loss(), record.step());
+    record.set_lr(figure(r, "lr", 0));
+    record.set_samples(r.value("samples", int64_t{0}));
+    const double seconds = record.step_seconds();
+    if (seconds > 0) record.set_samples_per_second(static_cast<double>(record.samples()) / seconds);
+    reporter_.on_record(record);
+    train_seconds_ += seconds;
     train::TrainStatus& status = reporter_.status();
-    status.step = record.step;
+    status.step = record.step();
     status.steps.fetch_add(1);
-    status.samples.fetch_add(record.samples);
-    status.step_seconds = status.step_seconds + record.step_seconds;
+    status.samples.fetch_add(record.samples());
+    status.step_seconds = status.step_seconds + seconds;
+  }
+
+  // Has what it reported, and no more.
+  void tell_evaluation(const Json& r, v1::MetricRecord record) {
+    record.set_kind("eval");
+    const auto given = [&](const std::string& name, const Json& value) {
+      look(name, figure(value), record.step());
+      return figure(value);
+    };
+    if (r.contains("test_loss")) record.set_loss(given("test_loss", r["test_loss"]));
+    if (r.contains("test_accuracy")) record.set_accuracy(given("test_accuracy", r["test_accuracy"]));
+    const Json own = r.value("metrics", Json::object());
+    for (const auto& [name, value] : own.items()) (*record.mutable_reported())[name] = given(name, value);
+    reporter_.on_record(std::move(record));
   }
 
   // What its loop does is its own affair; only a program that cannot run at all stands still here.
