@@ -309,8 +309,10 @@ class PythonJobs(unittest.TestCase):
             budget={"trials": 2, "parallel": 2}, retrain=False,
         )  # fmt: skip
         wait_for("reports", 60, lambda: all(t["reports"] for t in study.trials()) and len(study.trials()) == 2)
-        study.pause()
         mine = [t["job"] for t in study.trials()]
+        os.kill(self.cluster.get(mine[0])["ranks"][0]["pid"], signal.SIGKILL)  # without a checkpoint: from the beginning
+        wait_for("another start", 60, lambda: self.cluster.get(mine[0])["restarts"] == 1 and self.cluster.get(mine[0])["state"] == "RUNNING")
+        study.pause()
         wait_for("paused trials", 60, lambda: {self.cluster.get(j)["state"] for j in mine} <= {"PAUSED", "SUCCEEDED"})
         study.resume()
         study.wait(progress=False)
@@ -327,6 +329,15 @@ class PythonJobs(unittest.TestCase):
             self.tune_script(
                 model={"script": str(quiet), "params": {"a": 1}}, search={"model.params.a": {"int": [1, 9]}}, objective={"maximize": "f1"},
             ).wait(progress=False)  # fmt: skip
+
+    def test_the_examples_script_takes_what_its_study_searches(self) -> None:
+        text = (ROOT / "examples/script/study.yaml").read_text()
+        for whole, short in (("train.py", str(ROOT / "examples/script/train.py")), ('"--epochs", "3"', '"--epochs", "1"'), ("trials: 12", "trials: 2")):
+            self.assertIn(whole, text)
+            text = text.replace(whole, short)
+        end = ds.client.tune(self.written("study.yaml", text), address=self.address).wait(progress=False)
+        self.assertEqual((end["trials_finished"], end["trials_failed"]), (2, 0))
+        self.assertGreater(end["best"]["best_value"], 0.5)
 
     def test_a_scripts_error_ends_the_job_with_its_words(self) -> None:
         with self.assertRaises(ds.client.JobFailed) as caught:
