@@ -20,8 +20,7 @@ using Json = nlohmann::json;
 
 constexpr int kStopped = 75, kPeerLost = 74, kSignalled = 128;
 constexpr int kLookMs = 100;
-constexpr double kFrozen = 3;      // in the stopped state, seconds
-constexpr double kStopGrace = 60;  // from the wish to stop to SIGKILL
+constexpr double kFrozen = 3;  // in the stopped state, seconds
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -86,7 +85,8 @@ double figure(const Json& report, const char* name, double fallback) {
 
 class Script {
  public:
-  Script(Reporter& reporter, Child child) : reporter_(reporter), child_(std::move(child)), reported_at_(now()) {}
+  Script(Reporter& reporter, Child child, double stop_grace)
+      : reporter_(reporter), child_(std::move(child)), stop_grace_(stop_grace), reported_at_(now()) {}
 
   v1::ExecutorDone run() {
     reporter_.status().phase = train::Phase::computing;
@@ -184,8 +184,8 @@ class Script {
     if (stop_at_ == 0) {
       stop_at_ = time;
       child_.write(R"({"stop": true})");
-    } else if (time - stop_at_ > kStopGrace && verdict_.empty()) {
-      reporter_.on_warning(absl::StrCat("the program did not heed job.should_stop() within ", kStopGrace,
+    } else if (time - stop_at_ > stop_grace_ && verdict_.empty()) {
+      reporter_.on_warning(absl::StrCat("the program did not heed job.should_stop() within ", stop_grace_,
                                         " s: it was ended without a checkpoint"));
       end("ended after it did not stop");
     }
@@ -220,6 +220,7 @@ class Script {
 
   Reporter& reporter_;
   Child child_;
+  const double stop_grace_;
   std::string error_, verdict_;
   std::string failure_;   // the class of the error, as the program says it
   std::string diverged_;  // what the last figures that were reported had of nan or inf
@@ -240,7 +241,7 @@ v1::ExecutorDone run_script(const v1::StartRank& start, const ScriptOptions& opt
     return done;
   }
   spdlog::info("script pid={} python={}", child->process().pid, options.python);
-  return Script(reporter, *std::move(child)).run();
+  return Script(reporter, *std::move(child), options.stop_grace).run();
 }
 
 }  // namespace ds::worker

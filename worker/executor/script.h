@@ -11,6 +11,8 @@ namespace ds::worker {
 struct ScriptOptions {
   std::string python;  // interpreter
   int threads = 1;     // for its numeric libraries
+  // Seconds from the wish to stop to SIGKILL: less than the 60 after which the coordinator ends rank and word alike.
+  double stop_grace = 50;
 };
 
 // Runs it to its end, or to a stop, and passes on what it reports. Its exit code says how it ended: 0 succeeded, 75
