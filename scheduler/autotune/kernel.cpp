@@ -100,9 +100,8 @@ Kernel::Kernel(const Space& space, double noise_deviation, bool counts) : layout
   int numbers = 0;
   for (int i = 0; i < dims_; ++i) numbers += layout_.is_number(i);
   for (int i = 0; i < dims_; ++i) {
-    mean_[i] = layout_.is_number(i) ? 0.5 * std::log(std::max(numbers, 1)) - 0.5
-                                    : 0.5 + std::log(2.0 / std::max(dims_ - numbers, 1));
-    sd_[i] = layout_.is_number(i) ? 1.2 : 1;
+    mean_[i] = layout_.is_number(i) ? 0.5 * std::log(std::max(numbers, 1)) - 0.5 : 0.5 + std::log(2.0 / dims_);
+    sd_[i] = layout_.is_number(i) ? 0.9 : 1;
   }
   for (const Layout::Tie& tie : layout_.ties())  // counts go up to the number of parameters
     mean_.segment(layout_.owner(tie.row), tie.choices).setConstant(std::log(0.25 * tie.parameters.size()));

@@ -1,6 +1,7 @@
 // AutoTune's arithmetic, each piece against an independent way to the same number.
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_format.h"
 #include "scheduler/autotune/lbfgs.h"
 #include "scheduler/autotune/policy.h"
 #include "scheduler/autotune/sobol.h"
@@ -70,6 +71,22 @@ TEST(AutotuneGp, ItsEvidenceHasTheGradientOfFiniteDifferences) {
     const double expected = (d.with(up).log_posterior(nullptr) - d.with(down).log_posterior(nullptr)) / 2e-5;
     EXPECT_NEAR(gradient[i], expected, 1e-5 * std::max(1.0, std::abs(expected))) << "theta " << i;
   }
+}
+
+// Of ten parameters one choice is a tenth of what two points may differ in: before any trial, it must not hide all that
+// the nine others say.
+TEST(AutotuneKernel, OneCategoryOfManyParametersDoesNotDecideAlone) {
+  std::vector<Parameter> parameters(9);
+  for (size_t i = 0; i < parameters.size(); ++i) parameters[i].name = absl::StrFormat("x%d", i);
+  parameters.push_back({.name = "kind", .kind = Kind::categorical, .choices = {"a", "b"}});
+  const Space space = *Space::create(parameters);
+  const Kernel kernel(space);
+  const Point a(10, 0.0);
+  Point b = a;
+  b.back() = 1;
+  const VectorXd& theta = kernel.prior_mean();
+  const MatrixXd x = kernel.scale(theta, kernel.layout().encode(space, {a, b}));
+  EXPECT_GT(kernel.cross(theta, x, x)(0, 1), 0.7 * kernel.variance(theta, x.col(0)));
 }
 
 TEST(AutotuneGp, ARowAppendedIsAFitOfAll) {
