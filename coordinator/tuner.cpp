@@ -36,8 +36,12 @@ autotune::Event event_of(const v1::TuneEvent& e) {
           e.trial(), {e.asked().point().begin(), e.asked().point().end()}, std::string(e.asked().source())};
     case v1::TuneEvent::kReported:
       return autotune::Reported{e.trial(), e.reported().step(), e.reported().values(0)};
+    case v1::TuneEvent::kResumed:
+      return autotune::Resumed{e.trial()};
     case v1::TuneEvent::kTold:
-      return autotune::Told{e.trial(), {e.told().values().begin(), e.told().values().end()}, e.told().stopped()};
+      return autotune::Told{e.trial(),
+                            {e.told().values().begin(), e.told().values().end()},
+                            e.told().stopped() ? autotune::Told::paused : autotune::Told::whole};
     default:
       return autotune::Failed{e.trial(), failure_of(e.failed())};
   }
@@ -60,8 +64,13 @@ void suggest(const Tune& question, const v1::StudySpec& spec, const absl::Status
   out.set_prefix(question.prefix);
   auto failed = [&out](const absl::Status& status) { out.set_error(std::string(status.message())); };
   if (!study.ok()) return failed(study.status());
+  if (question.what == Tune::kFinish) {
+    const std::optional<int64_t> trial = (*study)->to_finish();
+    return trial ? out.set_resumes(*trial) : out.set_none(true);
+  }
   const absl::StatusOr<autotune::Suggestion> found = (*study)->suggest(question.trial);
   if (!found.ok()) return failed(found.status());
+  if (found->resumes) return out.set_resumes(*found->resumes);
   const std::map<std::string, std::string> params = params_of((*study)->space(), found->point);
   const absl::StatusOr<v1::JobSpec> job = spec::trial_job(spec, question.trial, params);
   if (!job.ok()) return failed(job.status());
@@ -220,7 +229,7 @@ void Tuner::take(Work work) {
 void Tuner::answer(const Tune& question, Known& known) {
   const absl::StatusOr<const autotune::Study*> study = at(known, static_cast<size_t>(question.prefix));
   v1::Event event;
-  if (question.what == Tune::kSuggest) {
+  if (question.what == Tune::kSuggest || question.what == Tune::kFinish) {
     suggest(question, known.spec, study, *event.mutable_suggested());
   } else if (question.what == Tune::kRecommend) {
     recommend(question, study, *event.mutable_recommended());

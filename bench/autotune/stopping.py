@@ -47,24 +47,40 @@ class Curves:
         return (self.mean[self.at(params)] - self.best) / (self.median - self.best)
 
 
-class Ours:
+class Tuner:
+    """What tunes: ask() for (trial, params), report() whether to stop, tell(), best()."""
+
+    pauses = False  # what it stops may go on later: ask() may give it again, and to_finish() what is to run before best() is asked
+
+    def to_finish(self):
+        return None
+
+
+class Ours(Tuner):
     """ds.AutoTune; `rule`: None for its own should_stop(), or another one, heard in its place."""
 
-    def __init__(self, task, seed, stopping=True, rule=None):
+    def __init__(self, task, seed, stopping=True, rule=None, pauses=False):
         import deepseek as ds
 
-        self.study, self.rule = ds.AutoTune(task.space, minimize="value", seed=seed, stopping=stopping), rule
+        self.study, self.rule, self.pauses = ds.AutoTune(task.space, minimize="value", seed=seed, stopping=stopping), rule, pauses
 
     def ask(self):
         trial = self.study.ask()
         return trial, trial.params
+
+    def to_finish(self):
+        trial = self.study.resume() if self.pauses else None
+        return trial and (trial, trial.params)
+
+    def number(self, trial):
+        return trial.number
 
     def report(self, trial, epoch, value):
         trial.report(epoch, value)
         return self.rule(epoch, value) if self.rule else trial.should_stop()
 
     def tell(self, trial, value, stopped):
-        self.study.tell(trial, value, stopped=stopped)
+        self.study.tell(trial, value, stopped=stopped and not self.pauses, paused=stopped and self.pauses)
 
     def best(self):
         return self.study.best.params
@@ -84,12 +100,15 @@ class Asha:
         return value > sorted(rung)[max(len(rung) // self.eta, 1) - 1]
 
 
-class Pruned(Tpe):
+class Pruned(Tpe, Tuner):
     """Optuna's TPE with one of its pruners; it recommends the best of the trials that ended."""
 
     def __init__(self, task, seed, pruner):
         super().__init__(task, seed, MARKS[-1])
         self.study.pruner = pruner
+
+    def number(self, trial):
+        return trial.number
 
     def report(self, trial, epoch, value):
         trial.report(value, epoch)
@@ -107,28 +126,50 @@ class Run:
     regret: dict  # after so many trials
     epochs: dict
     time: float = 0.0  # of the virtual clock
-    lost: bool = False  # the trial that would have ended best was stopped
+    lost: bool = False  # the trial that would have ended best was stopped, and did not go on
+    resumed: int = 0
 
 
 def play(task, tuner, marks=MARKS):
-    out, running, started, ended, epochs, ends = Run({}, {}), [], 0, 0, 0, []
-    while ended < marks[-1]:
-        while len(running) < WORKERS and started < marks[-1]:
-            trial, params = tuner.ask()
-            heapq.heappush(running, (out.time + 1, started, 1, trial, params, task.curve(params)))
-            started += 1
-        out.time, number, epoch, trial, params, curve = heapq.heappop(running)
+    out, running, curves, at, ended, epochs = Run({}, {}), [], {}, {}, set(), 0
+
+    def begin():
+        """One more trial to a worker that is free; False: there is nothing left to do."""
+        asked = tuner.ask() if len(curves) < marks[-1] else tuner.to_finish()
+        if asked is None:
+            return False
+        trial, params = asked
+        number = tuner.number(trial)
+        out.resumed += number in curves
+        if number not in curves:
+            curves[number], at[number] = task.curve(params), 0
+        heapq.heappush(running, (out.time + 1, number, trial))
+        return True
+
+    def mark(trials):
+        out.regret[trials], out.epochs[trials] = task.regret(tuner.best()), epochs
+
+    while True:
+        while len(running) < WORKERS and begin():
+            pass
+        if not running:
+            break
+        out.time, number, trial = heapq.heappop(running)
+        at[number] += 1
         epochs += 1
-        stop = tuner.report(trial, epoch, float(curve[epoch - 1])) and epoch < task.epochs
-        if not stop and epoch < task.epochs:
-            heapq.heappush(running, (out.time + 1, number, epoch + 1, trial, params, curve))
+        value, more = float(curves[number][at[number] - 1]), at[number] < task.epochs
+        stop = tuner.report(trial, at[number], value) and more
+        if more and not stop:
+            heapq.heappush(running, (out.time + 1, number, trial))
             continue
-        tuner.tell(trial, float(curve[epoch - 1]), stop)
-        ended += 1
-        ends.append((curve[-1], stop))
-        if ended in marks:
-            out.regret[ended], out.epochs[ended] = task.regret(tuner.best()), epochs
-    out.lost = min(ends)[1]
+        tuner.tell(trial, value, stop)
+        news = number not in ended
+        ended.add(number)
+        if news and len(ended) in marks[:-1]:
+            mark(len(ended))
+    mark(marks[-1])
+    best = min(curves, key=lambda n: curves[n][-1])
+    out.lost = at[best] < task.epochs
     return out
 
 
@@ -139,7 +180,8 @@ PRUNERS = {
     "halving": optuna.pruners.SuccessiveHalvingPruner(reduction_factor=3),
 }
 TUNERS = {
-    "should_stop": Ours,
+    "should_stop": lambda task, seed: Ours(task, seed, pauses=True),
+    "should_stop, for good": Ours,
     "no stopping": lambda task, seed: Ours(task, seed, stopping=False),
     "ASHA of eta 3 with AutoTune's search": lambda task, seed: Ours(task, seed, rule=Asha()),
     **{f"Optuna TPE, pruner: {name}": lambda task, seed, p=p: Pruned(task, seed, p) for name, p in PRUNERS.items()},
@@ -157,4 +199,4 @@ def stopping(suite, seeds):
                 own, other = ([r.regret[mark] for r in some] for some in (runs["should_stop"], theirs))
                 emit(suite, f"{metric}, {mark} trials", float(np.mean(own)), "regret", *((name, float(np.mean(other))) if name != "should_stop" else ()), runs=len(seeds),
                      difference_95=interval(np.subtract(own, other)), epochs=float(np.mean([r.epochs[mark] for r in theirs])) / (20 * mark),
-                     best_stopped=float(np.mean([r.lost for r in theirs])), time=float(np.mean([r.time for r in theirs])))  # fmt: skip
+                     best_stopped=float(np.mean([r.lost for r in theirs])), time=float(np.mean([r.time for r in theirs])), resumed=float(np.mean([r.resumed for r in theirs])))  # fmt: skip

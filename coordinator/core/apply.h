@@ -44,7 +44,7 @@ struct NotifyStudy {
 // What the tuner is asked. The answer is an event, and a function of the first `prefix` entries of the study's log:
 // asking again does no harm.
 struct Tune {
-  enum What { kSuggest, kJudge, kRecommend } what;
+  enum What { kSuggest, kFinish, kJudge, kRecommend } what;
   std::string study;
   int64_t trial;
   int64_t prefix;

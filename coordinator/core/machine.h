@@ -116,6 +116,7 @@ class Machine {
   // trials.cpp: one trial
   void touch(v1::StudyRecord& record, v1::TrialRecord& trial);
   void begin_trial(v1::StudyRecord& record, const v1::TrialSuggested& event);
+  void resume_trial(v1::StudyRecord& record, int64_t id);
   static std::optional<v1::MetricRecord> epoch_end(v1::TrialRecord& trial, const v1::MetricRecord& mark);
   void trial_progressed(const v1::JobRecord& job, const v1::JobProgress& p);
   void trial_ended(v1::StudyRecord& record, v1::TrialRecord& trial, const v1::JobRecord& job);

@@ -32,6 +32,16 @@ bool wants_trial(const v1::StudyRecord& record) {
   return record.barren().empty() || trials_ended(record) > record.barren_after();
 }
 
+// The budget's new trials are all there, and something may be left to do with those that were stopped.
+bool may_finish(const v1::StudyRecord& record) {
+  return count(record, v1::TRIAL_RUNNING) < record.study().spec().budget().parallel() &&
+         count(record, v1::TRIAL_STOPPED) > 0 && record.finished_prefix() != record.log_size();
+}
+
+Tune::What next_question(const v1::StudyRecord& record) {
+  return record.suggest_finish() ? Tune::kFinish : Tune::kSuggest;
+}
+
 // Nothing but errors of the user's so far, and enough of them: they are the template's.
 bool wrong_from_the_start(const v1::StudyRecord& record) {
   int64_t wrong = 0;
@@ -122,7 +132,7 @@ void Machine::resume_study(v1::StudyRecord& record) {
   }
   v1::JobRecord* last = find(record.study().retrain_job());
   if (last && !ended(last->job().state())) resume(*last);
-  if (record.has_suggest_prefix()) ask(record, Tune::kSuggest, record.trials_size(), record.suggest_prefix());
+  if (record.has_suggest_prefix()) ask(record, next_question(record), record.trials_size(), record.suggest_prefix());
 }
 
 void Machine::end_study(v1::StudyRecord& record, v1::StudyState state, const std::string& reason) {
@@ -147,7 +157,10 @@ void Machine::end_study(v1::StudyRecord& record, v1::StudyState state, const std
 
 void Machine::ask(v1::StudyRecord& record, Tune::What what, int64_t trial, int64_t prefix) {
   touch(record);
-  if (what == Tune::kSuggest) record.set_suggest_prefix(prefix);
+  if (what == Tune::kSuggest || what == Tune::kFinish) {
+    record.set_suggest_prefix(prefix);
+    record.set_suggest_finish(what == Tune::kFinish);
+  }
   if (what == Tune::kRecommend) record.set_recommend_prefix(prefix);
   effects_.push_back(Tune{what, record.study().id(), trial, prefix});
 }
@@ -179,6 +192,7 @@ void Machine::advance(v1::StudyRecord& record) {
                                   " trials in a row were lost to infrastructure; last: ", last_failure(record)));
   if (record.has_suggest_prefix()) return;
   if (wants_trial(record)) return ask(record, Tune::kSuggest, record.trials_size(), record.log_size());
+  if (may_finish(record)) return ask(record, Tune::kFinish, record.trials_size(), record.log_size());
   if (count(record, v1::TRIAL_RUNNING) == 0) conclude(record);
 }
 
@@ -237,7 +251,8 @@ std::vector<Tune> unanswered(const State& state) {
   for (const auto& [order, id] : state.studies_by_order) {
     const v1::StudyRecord& record = state.studies.at(id);
     if (ended(record.study().state())) continue;
-    if (record.has_suggest_prefix()) due.push_back({Tune::kSuggest, id, record.trials_size(), record.suggest_prefix()});
+    if (record.has_suggest_prefix())
+      due.push_back({next_question(record), id, record.trials_size(), record.suggest_prefix()});
     if (record.has_recommend_prefix()) due.push_back({Tune::kRecommend, id, 0, record.recommend_prefix()});
     for (const v1::TrialRecord& t : record.trials()) {
       if (t.trial().state() == v1::TRIAL_RUNNING && t.trial().reports_size() > 0)

@@ -88,6 +88,8 @@ void Machine::on(const v1::TrialSuggested& event) {
   if (record->suggest_prefix() != event.prefix() || record->trials_size() != event.trial()) return;
   touch(*record);
   record->clear_suggest_prefix();
+  if (event.none()) return record->set_finished_prefix(event.prefix());
+  if (event.has_resumes()) return resume_trial(*record, event.resumes());
   record->set_barren(event.error());
   if (event.error().empty()) return begin_trial(*record, event);
   int64_t after = 0;
@@ -117,6 +119,26 @@ void Machine::begin_trial(v1::StudyRecord& record, const v1::TrialSuggested& eve
   trial.set_job(job.job().id());
   touch(record, t);
   touched_studies_.at(record.order()).trials.push_back(event.trial());
+}
+
+// From its checkpoint; or, where its job came to its end before it could stop, with what that came to.
+void Machine::resume_trial(v1::StudyRecord& record, int64_t id) {
+  if (id < 0 || id >= record.trials_size()) return;
+  v1::TrialRecord& t = *record.mutable_trials(static_cast<int>(id));
+  if (t.trial().state() != v1::TRIAL_STOPPED) return;
+  v1::Trial& trial = *t.mutable_trial();
+  trial.set_state(v1::TRIAL_RUNNING);
+  trial.clear_values();
+  trial.clear_reason();
+  trial.clear_finished_at_us();
+  touch(record, t);
+  touched_studies_.at(record.order()).trials.push_back(trial.id());
+  v1::TuneEvent& event = *record.add_log();
+  event.set_trial(trial.id());
+  event.set_resumed(true);
+  v1::JobRecord& job = state_.jobs.at(trial.job());
+  if (ended(job.job().state())) return trial_ended(record, t, job);
+  resume(job);
 }
 
 void Machine::on(const v1::TrialAdvised& event) {

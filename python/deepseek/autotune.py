@@ -30,17 +30,18 @@ def _goals(given: _Goals) -> dict[str, Callable[[Params], float] | None]:
 
 
 class Trial:
-    """One evaluation: `params` holds the values of its active parameters."""
+    """One evaluation: `params` holds the values of its active parameters; `resumed`: it was paused, and goes on where it was."""
 
-    def __init__(self, study: AutoTune, number: int, params: Params, source: str) -> None:
-        self._study, self.number, self.params, self.source = study, number, params, source
+    def __init__(self, study: AutoTune, number: int, params: Params, source: str, resumed: bool = False) -> None:
+        self._study, self.number, self.params, self.source, self.resumed = study, number, params, source, resumed
 
     def report(self, step: int, value: float) -> None:
         """A value on the way; steps rise."""
         self._study._report(self.number, step, value)
 
     def should_stop(self) -> bool:
-        """Whether the reports so far say that this trial is hopeless; then tell(trial, value, stopped=True)."""
+        """Whether the reports so far say that this trial is not worth going on with; then tell(trial, value, paused=True) if it can
+        go on from a checkpoint later, which ask() may want (`resumed`), else tell(trial, value, stopped=True)."""
         return self._study._study.should_stop(self.number)
 
     # What Optuna's trials have, so that an objective written for it runs as it is: the space was declared before, and
@@ -136,20 +137,34 @@ class AutoTune:
     # Ask and tell.
 
     def ask(self) -> Trial:
-        """The next trial: a function of the log so far, the seed and the trial's number."""
+        """The next trial, or a paused one that is to go on: a function of the log so far, the seed and the trial's number."""
         number = self._study.next_trial()
-        point, source = self._study.suggest(number)
+        point, source, resumes = self._study.suggest(number)
+        if resumes >= 0:
+            return self._resume(resumes)
         self._asked(number, point, source)
         return Trial(self, number, self._params(point), source)
+
+    def _resume(self, number: int) -> Trial:
+        self._study.resumed(number)
+        self.log.append({"event": "resumed", "trial": number})
+        known = self.trials[number]
+        return Trial(self, number, known["params"], known["source"], resumed=True)
+
+    def resume(self) -> Trial | None:
+        """After the last new trial: the paused one that is worth finishing before `best` is asked for, or None."""
+        number = self._study.to_finish()
+        return None if number < 0 else self._resume(number)
 
     def _asked(self, number: int, point: Sequence[float], source: str) -> None:
         self._study.asked(number, list(point), source)
         self.log.append({"event": "asked", "trial": number, "point": list(point), "source": source})
 
     def tell(self, trial: Trial | int, value: None | float | Sequence[float] = None, *,
-             failed: str | None = None, stopped: bool = False) -> None:  # fmt: skip
+             failed: str | None = None, stopped: bool = False, paused: bool = False) -> None:  # fmt: skip
         """How a trial ended: with a value (one a measured objective), or failed="oom" | "nan" | "timeout" | "user_error" |
-        "infrastructure". A value that is not finite counts as "nan"."""
+        "infrastructure". A value that is not finite counts as "nan". Early, by should_stop(): stopped=True, or paused=True
+        where it can go on."""
         number = trial if isinstance(trial, int) else trial.number
         if (value is None) == (failed is None):
             raise ValueError(f"[autotune] trial {number}: give a value, or failed=CLASS")
@@ -161,8 +176,8 @@ class AutoTune:
             self._study.failed(number, failed)
             self.log.append({"event": "failed", "trial": number, "failure": failed})
         else:
-            self._study.told(number, values, stopped)
-            self.log.append({"event": "told", "trial": number, "values": values, "stopped": stopped})
+            self._study.told(number, values, stopped, paused)
+            self.log.append({"event": "told", "trial": number, "values": values, "stopped": stopped, "paused": paused})
 
     def enqueue(self, params: Params) -> Trial:
         """A trial of the caller's own choice; it must name every active parameter."""
@@ -222,7 +237,9 @@ class AutoTune:
             if e["event"] == "asked":
                 self._asked(e["trial"], e["point"], e["source"])
             elif e["event"] == "told":
-                self.tell(e["trial"], e["values"], stopped=e["stopped"])
+                self.tell(e["trial"], e["values"], stopped=e["stopped"], paused=e["paused"])
+            elif e["event"] == "resumed":
+                self._resume(e["trial"])
             elif e["event"] == "failed":
                 self.tell(e["trial"], failed=e["failure"])
             elif e["event"] == "reported":

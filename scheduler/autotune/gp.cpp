@@ -7,11 +7,12 @@ constexpr double kLeastVariance = 1e-12;
 
 }  // namespace
 
-void Gp::fit(const MatrixXd& features, const VectorXd& y) {
+void Gp::fit(const MatrixXd& features, const VectorXd& y, const VectorXd& extra) {
   scaled_ = kernel_->scale(theta_, features);
   y_ = y;
+  extra_ = extra.size() > 0 ? extra : VectorXd::Zero(y.size());
   MatrixXd k = kernel_->cross(theta_, scaled_, scaled_);
-  k.diagonal().array() += noise();
+  k.diagonal().array() += noise() + extra_.array();
   double jitter = 0;
   for (double next = 1e-10 * k.diagonal().maxCoeff();; next *= 10) {
     Eigen::LLT<MatrixXd> llt(k);
@@ -30,11 +31,13 @@ void Gp::solve() {
   lower_.triangularView<Eigen::Lower>().transpose().solveInPlace(alpha_);
 }
 
-void Gp::append(const VectorXd& features, double y) {
+VectorXd Gp::fitted() const { return y_.array() - (noise() + extra_.array()) * alpha_.array(); }
+
+void Gp::append(const VectorXd& features, double y, double extra) {
   const Eigen::Index n = y_.size();
   const MatrixXd x = kernel_->scale(theta_, features);
   const VectorXd row = lower_.triangularView<Eigen::Lower>().solve(kernel_->cross(theta_, scaled_, x).col(0));
-  const double rest = kernel_->variance(theta_, x.col(0)) + noise() - row.squaredNorm();
+  const double rest = kernel_->variance(theta_, x.col(0)) + noise() + extra - row.squaredNorm();
   lower_.conservativeResize(n + 1, n + 1);
   lower_.col(n).setZero();
   lower_.row(n).head(n) = row.transpose();
@@ -43,6 +46,8 @@ void Gp::append(const VectorXd& features, double y) {
   scaled_.col(n) = x.col(0);
   y_.conservativeResize(n + 1);
   y_[n] = y;
+  extra_.conservativeResize(n + 1);
+  extra_[n] = extra;
   solve();
 }
 

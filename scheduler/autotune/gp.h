@@ -12,17 +12,17 @@ class Gp {
  public:
   Gp(const Kernel* kernel, VectorXd theta) : kernel_(kernel), theta_(std::move(theta)) {}
 
-  // features: one column a point. O(n^3).
-  void fit(const MatrixXd& features, const VectorXd& y);
+  // features: one column a point. extra: variance of each value beside the noise that all have; empty: none. O(n^3).
+  void fit(const MatrixXd& features, const VectorXd& y, const VectorXd& extra = {});
   // One more point by a new row of the Cholesky factor. O(n^2).
-  void append(const VectorXd& features, double y);
+  void append(const VectorXd& features, double y, double extra = 0);
   // Other values for the same points. O(n^2).
   void set_values(const VectorXd& y);
 
   int size() const { return static_cast<int>(y_.size()); }
   const VectorXd& theta() const { return theta_; }
   const VectorXd& values() const { return y_; }
-  VectorXd fitted() const { return y_ - noise() * alpha_; }  // the mean at its own points
+  VectorXd fitted() const;  // the mean at its own points
   double noise() const { return std::exp(theta_[kernel_->noise()]); }
 
   Prediction predict(const MatrixXd& features) const;
@@ -41,7 +41,7 @@ class Gp {
   const Kernel* kernel_;
   VectorXd theta_;
   MatrixXd scaled_, lower_;  // lower_ * lower_^T = K + noise
-  VectorXd y_, alpha_;
+  VectorXd y_, alpha_, extra_;
 };
 
 }  // namespace ds::autotune

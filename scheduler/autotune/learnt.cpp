@@ -7,10 +7,9 @@
 namespace ds::autotune {
 namespace {
 
-constexpr double kCaution = 1000;    // how steeply points that may fail are shunned
-constexpr double kHopeless = -50;    // of log EI: a certain surrogate has no bound, and would outweigh any caution
-constexpr double kTiniest = 1e-300;  // of a variance that is divided by
-constexpr double kNudge = 1e-5;      // of a place, for the slope of the chance to end with a value
+constexpr double kCaution = 1000;  // how steeply points that may fail are shunned
+constexpr double kHopeless = -50;  // of log EI: a certain surrogate has no bound, and would outweigh any caution
+constexpr double kNudge = 1e-5;    // of a place, for the slope of the chance to end with a value
 
 SurrogateOptions one_chain_of_labels() {
   SurrogateOptions out;
@@ -29,18 +28,29 @@ double caution(double chance, double demanded) {
 
 Study::Learnt::Learnt(std::shared_ptr<const Space> shared, const StudyOptions& options)
     : space(std::move(shared)), feasible(space, one_chain_of_labels(), options.seed ^ 0xfea51b1e) {
+  while (options.objectives[main_].known) ++main_;
   for (const Objective& o : options.objectives) {
     goals.push_back({o.maximize ? 1.0 : -1.0, o.known, std::nullopt});
     if (!o.known) goals.back().model.emplace(space, options.surrogate, options.seed + 7919 * (goals.size() - 1));
   }
 }
 
-void Study::Learnt::told(const Point& point, const std::vector<double>& measured) {
+void Study::Learnt::told(const Point& point, const std::vector<double>& measured, double deviation) {
   size_t next = 0;
-  for (Goal& goal : goals)
-    if (goal.model) goal.model->add(point, goal.sign * measured[next++]);
+  for (Goal& goal : goals) {
+    if (!goal.model) continue;
+    goal.model->add(point, goal.sign * measured[next], next == 0 ? deviation : 0);
+    ++next;
+  }
   ++runs[point];
   if (failures) feasible.add(point, 1);
+}
+
+void Study::Learnt::revised(const std::map<int, Forecast>& ends) {
+  Goal& goal = goals[main_];
+  std::map<int, Surrogate::Outcome> out;
+  for (const auto& [row, end] : ends) out[row] = {goal.sign * end.value, end.deviation};
+  goal.model->revise(out);
 }
 
 void Study::Learnt::failed(const Point& point) {
@@ -49,21 +59,6 @@ void Study::Learnt::failed(const Point& point) {
     for (const auto& [done, count] : runs) feasible.add(done, 1);
   failures = true;
   feasible.add(point, 0);
-}
-
-double Study::Learnt::softened(const Point& point, const Forecast& value) const {
-  const Surrogate& s = first();
-  if (s.size() < 2) return value.value;
-  const double sign = std::find_if(goals.begin(), goals.end(), [](const Goal& g) { return g.model.has_value(); })->sign;
-  const Prediction p = s.predict(s.kernel().layout().encode(*space, std::vector<Point>{point}));
-  const VectorXd& y = s.observed();
-  const double mean = sign * p.mean[0], spread = (y.array() - y.mean()).square().mean();
-  const double noise = s.noise_share() * spread, own = std::max(value.deviation * value.deviation, noise);
-  return mean + (p.variance[0] + noise) / (p.variance[0] + own + kTiniest) * (value.value - mean);
-}
-
-const Surrogate& Study::Learnt::first() const {
-  return *std::find_if(goals.begin(), goals.end(), [](const Goal& g) { return g.model.has_value(); })->model;
 }
 
 VectorXd Study::Learnt::means(const Goal& goal) const {

@@ -11,6 +11,8 @@
 
 namespace ds::autotune {
 
+inline constexpr double kNoisy = 0.02;  // share of the noise from which on values are noisy
+
 struct Study::Learnt {
   struct Goal {
     double sign;  // -1: less is better
@@ -20,14 +22,15 @@ struct Study::Learnt {
 
   Learnt(std::shared_ptr<const Space> space, const StudyOptions& options);
 
-  void told(const Point& point, const std::vector<double>& measured);
+  // deviation: of the first measured objective's value, where it is a guess.
+  void told(const Point& point, const std::vector<double>& measured, double deviation);
+  // What the first measured objective's trials came to or would come to, by their rows.
+  void revised(const std::map<int, Forecast>& ends);
   void failed(const Point& point);
-  // What to tell a model whose noise is the same everywhere of a value of the first measured objective that has a
-  // deviation of its own: it moves the model's mean as far as that value should.
-  double softened(const Point& point, const Forecast& value) const;
 
   const std::vector<Point>& points() const { return first().points(); }  // of the trials with values
-  const Surrogate& first() const;                                        // the first measured objective's
+  const Goal& main() const { return goals[main_]; }                      // the first measured objective
+  const Surrogate& first() const { return *main().model; }
   double exact(const Goal& goal, const Point& point) const { return goal.sign * goal.known(*space, point); }
   VectorXd means(const Goal& goal) const;  // of the trials with values; more is better
   // Different points by posterior mean, best first; of two objectives, by the first and the second in turn.
@@ -43,6 +46,7 @@ struct Study::Learnt {
   std::map<Point, int> runs, hopeless;  // finished and failed trials, by point
 
  private:
+  size_t main_ = 0;
   VectorXd chance(const std::vector<Point>& points) const;  // of ending with a value
 };
 

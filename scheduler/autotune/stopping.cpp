@@ -11,7 +11,7 @@ namespace {
 
 using Curve = std::vector<std::pair<int64_t, double>>;
 
-constexpr size_t kEnoughCurves = 20, kFewCurves = 4, kTellingCurves = 6;
+constexpr size_t kEnoughCurves = 10, kFewCurves = 4, kTellingCurves = 6;
 constexpr double kAgree = 0.7;
 constexpr double kTiny = 1e-12;     // where all curves are alike
 constexpr double kLeastFree = 0.1;  // of a row that nearly fits itself

@@ -17,7 +17,7 @@ std::optional<Forecast> forecast(const std::vector<Trial>& trials, const Trial& 
 // Spearman's rank correlation, of at least two pairs; 0 where one side is constant.
 double rank_correlation(const std::vector<double>& a, const std::vector<double>& b);
 
-// Gentle first: stops the worst quarter at each rung (1, 2, 4, ... reports). Once twenty finished curves show that
+// Gentle first: stops the worst quarter at each rung (1, 2, 4, ... reports). Once ten finished curves show that
 // ranks at the rung and at the end agree (correlation above 0.7), only the best third goes on, as in asynchronous
 // successive halving; and a trial stops whose curve ends below the best with a probability of 95 %.
 bool hopeless(const std::vector<Trial>& trials, const Trial& trial, bool maximize, int64_t least_steps);

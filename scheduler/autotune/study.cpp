@@ -72,6 +72,8 @@ absl::Status Study::apply(const Event& event) {
     status = apply_told(*told);
   } else if (const auto* failed = std::get_if<Failed>(&event)) {
     status = apply_failed(*failed);
+  } else if (const auto* resumed = std::get_if<Resumed>(&event)) {
+    status = apply_resumed(*resumed);
   } else {
     status = apply_reported(std::get<Reported>(event));
   }
@@ -109,15 +111,47 @@ absl::Status Study::apply_told(const Told& event) {
     return bad(event.trial, "%d values for %d measured objectives", event.values.size(), measured);
   for (const double v : event.values)
     if (!std::isfinite(v)) return bad(event.trial, "its value is %g: that is a failure, \"nan\"", v);
-  (*trial)->state = event.stopped ? Trial::stopped : Trial::finished;
-  const Point& point = (*trial)->point;
+  static constexpr Trial::State kStates[] = {Trial::finished, Trial::stopped, Trial::paused};
+  (*trial)->state = kStates[event.end];
+  (*trial)->values.clear();
   size_t next = 0;
   for (const Objective& o : options_.objectives)
-    (*trial)->values.push_back(o.known ? o.known(*space_, point) : event.values[next++]);
-  std::vector<double> ends = event.values;
-  if (event.stopped && measured == 1)  // others ran to their end: it is compared by where it would have come to
-    if (const std::optional<Forecast> end = forecast(trials_, **trial)) ends[0] = learnt_->softened(point, *end);
-  learnt_->told(point, ends);
+    (*trial)->values.push_back(o.known ? o.known(*space_, (*trial)->point) : event.values[next++]);
+  learn(**trial, event.values);
+  return absl::OkStatus();
+}
+
+// Trials that ended early are compared with the others by where they would have come to, of which each whole curve
+// tells more.
+void Study::learn(const Trial& trial, const std::vector<double>& measured) {
+  const bool whole = trial.state == Trial::finished;
+  std::vector<double> values = measured;
+  double deviation = 0;
+  std::map<int, Forecast> known_better;
+  if (measured.size() == 1) {
+    for (size_t row = 0; whole && row < ended_.size(); ++row) {
+      const Trial& other = trials_[by_id_.at(ended_[row])];
+      if (other.state == Trial::finished) continue;
+      if (const auto end = forecast(trials_, other)) known_better[static_cast<int>(row)] = *end;
+    }
+    if (const auto end = whole ? std::nullopt : forecast(trials_, trial))
+      values[0] = end->value, deviation = end->deviation;
+  }
+  const auto before = std::find(ended_.begin(), ended_.end(), trial.id);
+  if (before != ended_.end()) known_better[static_cast<int>(before - ended_.begin())] = {values[0], deviation};
+  if (!known_better.empty()) learnt_->revised(known_better);
+  if (before != ended_.end()) return;
+  learnt_->told(trial.point, values, deviation);
+  ended_.push_back(trial.id);
+}
+
+absl::Status Study::apply_resumed(const Resumed& event) {
+  const auto found = by_id_.find(event.trial);
+  if (found == by_id_.end()) return bad(event.trial, "%s", "there is none");
+  Trial& trial = trials_[found->second];
+  if (trial.state != Trial::paused) return bad(event.trial, "%s", "it is not paused");
+  trial.state = Trial::running;
+  trial.resumed = true;
   return absl::OkStatus();
 }
 

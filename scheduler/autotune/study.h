@@ -25,23 +25,28 @@ struct Reported {  // it is under way
   int64_t step;  // rising
   double value;
 };
-struct Told {  // it ended with a value of each measured objective; `stopped`: early, by advice, at its last report
+struct Told {                           // it ended with a value of each measured objective, or early at its last report
+  enum End { whole, stopped, paused };  // paused: it has a checkpoint to go on from
   int64_t trial;
   std::vector<double> values;
-  bool stopped = false;
+  End end = whole;
+};
+struct Resumed {  // a paused one is under way again
+  int64_t trial;
 };
 struct Failed {  // it ended without; infrastructure: the same point is due again, and nothing is learnt of it
   int64_t trial;
   Failure failure;
 };
-using Event = std::variant<Asked, Reported, Told, Failed>;
+using Event = std::variant<Asked, Reported, Told, Failed, Resumed>;
 
 struct Trial {
-  enum State { running, finished, stopped, failed };
+  enum State { running, finished, stopped, paused, failed };
   int64_t id;
   Point point;
   std::string source;
   State state = running;
+  bool resumed = false;        // it runs to its end
   std::vector<double> values;  // of all objectives
   Failure failure = Failure::infrastructure;
   std::vector<std::pair<int64_t, double>> curve;
@@ -69,9 +74,11 @@ struct StudyOptions {
 struct Suggestion {
   Point point;
   std::string source;
+  std::optional<int64_t> resumes = {};  // the paused trial that is to go on, in place of a new one
 };
 
-struct Play;  // arms.h
+struct Acquisition;  // propose.h
+struct Play;         // arms.h
 
 struct Recommendation {
   int64_t trial;           // whose point has the best posterior mean
@@ -100,6 +107,9 @@ class Study {
   // Whether a running trial is hopeless by its reports; where two objectives are measured none is. Of two with one that
   // is known, a trial competes with those that are no worse in it. Errors: no such trial.
   absl::StatusOr<bool> should_stop(int64_t trial) const;
+  // When no new trial is wanted: the paused one that is the likeliest to end better than all that have finished, if its
+  // chance is worth the rest of its way.
+  std::optional<int64_t> to_finish() const;
   // An error before the first trial has ended with a value. Studies of one objective.
   absl::StatusOr<Recommendation> recommend() const;
   // Of two objectives; from the best of the first one on. Trials that were stopped early only where none has finished.
@@ -123,8 +133,9 @@ class Study {
   absl::Status apply_reported(const Reported& event);
   absl::Status apply_told(const Told& event);
   absl::Status apply_failed(const Failed& event);
+  absl::Status apply_resumed(const Resumed& event);
+  void learn(const Trial& trial, const std::vector<double>& measured);
   std::vector<Point> pending() const;
-  std::vector<int64_t> ended() const;  // trials with values, in the order of their ends
   std::optional<Point> replicate(Random& random) const;
   absl::StatusOr<Suggestion> start(int64_t trial, Random& random) const;
   absl::StatusOr<Suggestion> search(Random& random) const;
@@ -134,13 +145,17 @@ class Study {
   double chance_demanded() const;
   bool blocked(const Point& point) const;
   std::vector<Trial> rivals(const Trial& own) const;
+  int64_t whole_steps() const;
+  std::optional<double> chance_to_lead(const std::vector<Trial>& others, const Trial& own) const;
+  std::optional<Suggestion> resumption(const Acquisition& acquisition, double fresh) const;
 
   std::shared_ptr<const Space> space_;
   StudyOptions options_;
   std::vector<Trial> trials_;
   std::map<int64_t, size_t> by_id_;
   std::vector<Event> log_;
-  std::vector<Point> due_;  // lost to infrastructure, oldest first
+  std::vector<int64_t> ended_;  // trials that have ended with values, in the order in which they first did
+  std::vector<Point> due_;      // lost to infrastructure, oldest first
   std::unique_ptr<Learnt> learnt_;
 };
 

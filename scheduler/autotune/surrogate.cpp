@@ -2,12 +2,31 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace ds::autotune {
 namespace {
 
 constexpr double kCounts = 0.02;    // the weight from which on a chain is asked
 constexpr double kSharpness = 0.5;  // of the weights: the trials' densities are not independent evidence
+
+// Where `value` of one scale lies on another, by what both say of the same trials, in the order of `sorted`: between
+// them by a straight line, beyond them by the mean rate.
+double carry(double value, const VectorXd& from, const VectorXd& to, const std::vector<int>& sorted) {
+  const auto x = [&](size_t k) { return from[sorted[k]]; };
+  const auto y = [&](size_t k) { return to[sorted[k]]; };
+  const size_t last = sorted.size() - 1;
+  const double rate = (y(last) - y(0)) / std::max(x(last) - x(0), 1e-12);
+  if (value <= x(0)) return y(0) + (value - x(0)) * rate;
+  if (value >= x(last)) return y(last) + (value - x(last)) * rate;
+  size_t low = 0, high = last;
+  while (high - low > 1) {
+    const size_t mid = (low + high) / 2;
+    (x(mid) <= value ? low : high) = mid;
+  }
+  const double gap = x(high) - x(low);
+  return gap > 0 ? y(low) + (value - x(low)) / gap * (y(high) - y(low)) : y(high);
+}
 
 }  // namespace
 
@@ -27,13 +46,15 @@ Surrogate::Surrogate(std::shared_ptr<const Space> space, SurrogateOptions option
   }
 }
 
-void Surrogate::add(const Point& point, double value) {
+void Surrogate::add(const Point& point, double value, double deviation) {
   const Eigen::Index n = features_.cols();
   points_.push_back(point);
   features_.conservativeResize(Eigen::NoChange, n + 1);
   kernel_->layout().encode(*space_, point, features_.col(n));
   y_.conservativeResize(n + 1);
   y_[n] = value;
+  deviation_.conservativeResize(n + 1);
+  deviation_[n] = deviation;
   const auto place =
       std::upper_bound(sorted_.begin(), sorted_.end(), value, [&](double v, int i) { return v < y_[i]; });
   sorted_.insert(place, static_cast<int>(n));
@@ -46,17 +67,50 @@ void Surrogate::add(const Point& point, double value) {
     const Warped& own = warped[static_cast<size_t>(chain.warp)];
     const bool moves = ((c - size() * moving) % count + count) % count < moving && size() > 2;
     if (moves || n == 0) {
-      chain.gp.fit(features_, own.values);
+      chain.gp.fit(features_, own.values, extra(own.values));
       if (moves) move(chain);
       judge(chain, own);
-    } else {
-      chain.gp.append(features_.col(n), own.values[n]);
+    } else {  // the others' extra noise stays in the units of the last fit
+      chain.gp.append(features_.col(n), own.values[n], extra(own.values)[n]);
       chain.gp.set_values(own.values);
     }
-    chain.best = chain.gp.fitted().maxCoeff();
+    chain.best = incumbent(chain);
     chain.warped = own.values;
   }
   weigh();
+}
+
+void Surrogate::revise(const std::map<int, Outcome>& outcomes) {
+  for (const auto& [row, outcome] : outcomes) y_[row] = outcome.value, deviation_[row] = outcome.deviation;
+  std::iota(sorted_.begin(), sorted_.end(), 0);
+  std::stable_sort(sorted_.begin(), sorted_.end(), [&](int a, int b) { return y_[a] < y_[b]; });
+  for (Chain& chain : chains_) {
+    const Warped own = warp(chain.warp, y_);
+    chain.gp.fit(features_, own.values, extra(own.values));
+    judge(chain, own);
+    chain.best = incumbent(chain);
+    chain.warped = own.values;
+  }
+  weigh();
+}
+
+// The best posterior mean of what has ended; of guesses where nothing has.
+double Surrogate::incumbent(const Chain& chain) const {
+  const VectorXd means = chain.gp.fitted();
+  const double least = (deviation_.array() == 0).any() ? 0 : deviation_.minCoeff();
+  return (deviation_.array() <= least).select(means.array(), -1e300).maxCoeff();
+}
+
+// The variance, on a chain's scale, of what is but a guess.
+VectorXd Surrogate::extra(const VectorXd& warped) const {
+  VectorXd out = VectorXd::Zero(y_.size());
+  for (Eigen::Index i = 0; i < y_.size(); ++i) {
+    if (deviation_[i] == 0) continue;
+    const double above = carry(y_[i] + deviation_[i], y_, warped, sorted_);
+    const double off = (above - carry(y_[i] - deviation_[i], y_, warped, sorted_)) / 2;
+    out[i] = off * off;
+  }
+  return out;
 }
 
 // Hamiltonian Monte Carlo in units of the priors' deviations (Neal 2011), its step adapted.
@@ -67,7 +121,7 @@ void Surrogate::move(Chain& chain) {
   for (Eigen::Index i = 0; i < unit.size(); ++i) momentum[i] = random.normal();
   Gp next = chain.gp;
   const double before = chain.gp.log_posterior(&gradient) - 0.5 * momentum.squaredNorm();
-  const VectorXd y = chain.gp.values();
+  const VectorXd y = chain.gp.values(), extra = this->extra(y);
   VectorXd theta = chain.gp.theta();
   double after = before;
   for (int k = 0; k < options_.leapfrogs; ++k) {
@@ -78,7 +132,7 @@ void Surrogate::move(Chain& chain) {
       break;
     }
     next = Gp(kernel_.get(), theta);
-    next.fit(features_, y);
+    next.fit(features_, y, extra);
     after = next.log_posterior(&gradient);
     momentum += 0.5 * chain.step * gradient.cwiseProduct(unit);
   }
@@ -179,22 +233,7 @@ std::vector<Surrogate::View> Surrogate::views() const {
   return out;
 }
 
-// Between the trials by a straight line, beyond them by the mean rate.
-double Surrogate::unwarp(const Chain& chain, double value) const {
-  const auto z = [&](size_t k) { return chain.warped[sorted_[k]]; };
-  const auto y = [&](size_t k) { return y_[sorted_[k]]; };
-  const size_t n = sorted_.size();
-  const double rate = std::max(z(n - 1) - z(0), 1e-12), whole = (y(n - 1) - y(0)) / rate;
-  if (value <= z(0)) return y(0) + (value - z(0)) * whole;
-  if (value >= z(n - 1)) return y(n - 1) + (value - z(n - 1)) * whole;
-  size_t low = 0, high = n - 1;
-  while (high - low > 1) {
-    const size_t mid = (low + high) / 2;
-    (z(mid) <= value ? low : high) = mid;
-  }
-  const double gap = z(high) - z(low);
-  return gap > 0 ? y(low) + (value - z(low)) / gap * (y(high) - y(low)) : y(high);
-}
+double Surrogate::unwarp(const Chain& chain, double value) const { return carry(value, chain.warped, y_, sorted_); }
 
 VectorXd Surrogate::means() const {
   VectorXd out = VectorXd::Zero(size());

@@ -1,6 +1,7 @@
 // What the trials so far say about the objective: Gaussian processes with sampled hyper-parameters, over several output
 // transforms, weighted by how well each predicts the better half of the trials.
 #pragma once
+#include <map>
 #include <memory>
 
 #include "scheduler/autotune/gp.h"
@@ -13,9 +14,15 @@ class Surrogate {
  public:
   Surrogate(std::shared_ptr<const Space> space, SurrogateOptions options, uint64_t seed);
 
-  // One more trial; values: more is better. Moves some chains by a step of Hamiltonian Monte Carlo: a function of the
-  // seed and the order of the trials alone.
-  void add(const Point& point, double value);
+  // What is known of a trial; more is better. deviation: of a guess where it would end; 0: it has ended.
+  struct Outcome {
+    double value, deviation;
+  };
+  // One more trial. Moves some chains by a step of Hamiltonian Monte Carlo: a function of the seed and the order of the
+  // trials alone.
+  void add(const Point& point, double value, double deviation = 0);
+  // More is known of trials that were added before, by their rows. Moves no chain.
+  void revise(const std::map<int, Outcome>& outcomes);
   int size() const { return static_cast<int>(points_.size()); }
   const std::vector<Point>& points() const { return points_; }
   const VectorXd& observed() const { return y_; }
@@ -59,6 +66,8 @@ class Surrogate {
   void judge(Chain& chain, const Warped& warped);
   void weigh();
   double unwarp(const Chain& chain, double value) const;
+  VectorXd extra(const VectorXd& warped) const;
+  double incumbent(const Chain& chain) const;
 
   std::shared_ptr<const Space> space_;
   std::shared_ptr<const Kernel> kernel_;  // of all copies: the chains point to it
@@ -66,7 +75,7 @@ class Surrogate {
   uint64_t seed_;
   std::vector<Point> points_;
   MatrixXd features_;
-  VectorXd y_;
+  VectorXd y_, deviation_;
   std::vector<int> sorted_;  // the trials by value
   std::vector<Chain> chains_;
   double boldness_ = 1;

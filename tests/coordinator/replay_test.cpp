@@ -91,6 +91,8 @@ class Chaos {
     if (draw(0, 9) == 0) return;
     if (question.what == Tune::kSuggest && draw(0, 9) == 0) {
       d.fail_to_suggest(question, "nothing");
+    } else if (question.what != Tune::kRecommend && draw(0, 3) == 0) {
+      d.resumes(question, draw(0, 3));  // whatever became of it
     } else {
       d.answer(question);
     }
@@ -171,9 +173,10 @@ void check_invariants(const State& state) {
   }
 }
 
-// What a study's log says of each trial: begun once, ended once.
+// What a study's log says of each trial: begun once, ended once, unless it was stopped and goes on.
 void check_log(const v1::StudyRecord& record) {
   std::map<int64_t, int> begun, over;
+  std::map<int64_t, bool> stopped;
   std::map<int64_t, int64_t> step;
   for (const v1::TuneEvent& e : record.log()) {
     if (e.has_asked()) {
@@ -182,12 +185,18 @@ void check_log(const v1::StudyRecord& record) {
       continue;
     }
     ASSERT_EQ(begun[e.trial()], 1);
+    if (e.resumed()) {
+      ASSERT_TRUE(over[e.trial()] == 1 && stopped[e.trial()]) << "trial " << e.trial() << " goes on";
+      over[e.trial()] = 0;
+      continue;
+    }
     ASSERT_EQ(over[e.trial()], 0) << "trial " << e.trial() << " goes on after its end";
     if (e.has_reported()) {
       ASSERT_GT(e.reported().step(), step[e.trial()]);
       step[e.trial()] = e.reported().step();
     } else {
       ++over[e.trial()];
+      stopped[e.trial()] = e.told().stopped();
     }
   }
   const bool cut = ended(record.study().state());  // its last trials ended with it

@@ -162,41 +162,6 @@ TEST(Studies, EveryEpochIsReportedOnceWhateverIsToldAgain) {
   EXPECT_EQ(d.asked[1].what, Tune::kJudge);
 }
 
-TEST(Studies, AHopelessTrialIsPausedAndItsJobEndsWithTheStudy) {
-  StudyDrive d;
-  d.worker("w1", 1);
-  const std::string id = d.study({.trials = 2, .parallel = 1});
-  d.answer_all();
-  const v1::Job stopped = d.job_of(id, 0);
-  d.start_job(stopped);
-  d.evaluates(stopped, 1, 0.1);
-  d.sent("w1");
-  d.advise(id, 0);
-  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
-  EXPECT_EQ(d.trial(id, 0).values(0), 0.1);
-  EXPECT_THAT(d.sent("w1"), ElementsAre("stop+checkpoint " + stopped.id() + " g1 r0"));
-  d.ends(stopped, 75, {.stopped = true});
-  EXPECT_EQ(d.job(stopped.id()).state(), v1::PAUSED);
-  d.answer_all();
-  EXPECT_EQ(d.shown(id).epochs_saved(), 2);
-  d.succeeds(d.job_of(id, 1), 0.5);
-  d.answer_all();
-  EXPECT_EQ(d.shown(id).state(), v1::STUDY_SUCCEEDED);
-  EXPECT_EQ(d.job(stopped.id()).state(), v1::CANCELLED);
-  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
-}
-
-TEST(Studies, AdviceForATrialThatHasEndedComesTooLate) {
-  StudyDrive d;
-  d.worker("w1", 1);
-  const std::string id = d.study({.trials = 2, .parallel = 1});
-  d.answer_all();
-  d.succeeds(d.job_of(id, 0), 0.5);
-  d.advise(id, 0);
-  d.advise(id, 7);
-  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_FINISHED);
-}
-
 TEST(Studies, TheClassOfAFailureIsTheRanks) {
   const std::pair<v1::FailureClass, v1::FailureClass> named[] = {{v1::FAILURE_NAN, v1::FAILURE_NAN},
                                                                  {v1::FAILURE_UNSPECIFIED, v1::FAILURE_USER_ERROR}};

@@ -74,9 +74,26 @@ struct StudyDrive : Drive {
     event.mutable_recommended()->mutable_best()->set_best_value(0.5);
     return event;
   }
-  // The trial with the best value is recommended; nothing is judged hopeless.
+  void resumes(const Tune& question, int64_t trial) {
+    v1::Event event;
+    event.mutable_suggested()->set_study(question.study);
+    event.mutable_suggested()->set_trial(question.trial);
+    event.mutable_suggested()->set_prefix(question.prefix);
+    event.mutable_suggested()->set_resumes(trial);
+    (void)apply(event);
+  }
+  void finishes_none(const Tune& question) {
+    v1::Event event;
+    event.mutable_suggested()->set_study(question.study);
+    event.mutable_suggested()->set_trial(question.trial);
+    event.mutable_suggested()->set_prefix(question.prefix);
+    event.mutable_suggested()->set_none(true);
+    (void)apply(event);
+  }
+  // The trial with the best value is recommended; nothing is judged hopeless, or worth finishing.
   void answer(Tune question) {
     if (question.what == Tune::kSuggest) (void)apply(suggestion(question));
+    if (question.what == Tune::kFinish) finishes_none(question);
     if (question.what != Tune::kRecommend) return;
     int64_t best = 0;
     double value = -1;

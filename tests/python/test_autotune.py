@@ -110,3 +110,28 @@ def test_two_objectives_give_a_front():
         study.tell(study.ask(), [1.0, 2.0])
     with pytest.raises(ValueError, match="nothing for trials to measure"):
         ds.AutoTune({"a": {"int": [0, 3]}}, minimize={"params": lambda p: p["a"]})
+
+
+def test_what_was_paused_goes_on_and_is_finished_before_the_end():
+    study = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f", seed=5, local=False)
+    for k in range(11):
+        trial = study.enqueue({"x": k / 12})
+        end, steps = (0.8 + 0.01 * k, 20) if k < 10 else (0.95, 3)
+        for step in range(1, steps + 1):
+            trial.report(step, end * step / 20)
+        study.tell(trial, end * steps / 20, paused=k == 10)
+    assert study.trials[10]["state"] == "paused"
+    again = study.ask()  # its curve ends above all that have finished, and most of its way is done
+    assert (again.number, again.resumed, again.params) == (10, True, study.trials[10]["params"])
+    study.tell(again, 0.14, paused=True)
+    last = study.resume()
+    assert last.number == 10 and study.resume() is None
+    for step in range(4, 21):
+        last.report(step, 0.95 * step / 20)
+        assert not last.should_stop()
+    study.tell(last, 0.95)
+    assert study.best.trial == 10
+    replayed = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f", seed=5, local=False).replay(study.log)
+    assert replayed.log == study.log and replayed.ask().params == study.ask().params
+    with pytest.raises(ValueError, match="trial 10: it has ended"):
+        study.tell(last, 0.95)

@@ -191,7 +191,7 @@ TEST(AutotuneStudy, StopsATrialOnlyForThoseThatAreNoWorseInTheKnownObjective) {
 TEST(AutotuneStudy, AFrontHoldsNoTrialThatWasStoppedEarly) {
   Study study = *Study::create(*Space::create({{.name = "x"}}), {.objectives = {{}, {}}});
   ASSERT_TRUE(study.apply(Asked{0, {0.1}, "test"}).ok());
-  ASSERT_TRUE(study.apply(Told{0, {5, 5}, true}).ok());
+  ASSERT_TRUE(study.apply(Told{0, {5, 5}, Told::stopped}).ok());
   ASSERT_EQ(study.front()->size(), 1u) << "there is no other";
   ASSERT_TRUE(study.apply(Asked{1, {0.9}, "test"}).ok());
   ASSERT_TRUE(study.apply(Told{1, {1, 1}}).ok());

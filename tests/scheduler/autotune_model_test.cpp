@@ -61,6 +61,24 @@ TEST(AutotuneGp, PredictsAsTheDenseInverseDoes) {
   }
 }
 
+TEST(AutotuneGp, AValueWithNoiseOfItsOwnCountsForAsMuchAsItShould) {
+  const Data d(15);
+  const VectorXd extra = VectorXd::LinSpaced(15, 0, 2);
+  Gp gp(&d.kernel, d.theta);
+  gp.fit(d.features.leftCols(14), d.y.head(14), extra.head(14));
+  gp.append(d.features.col(14), d.y[14], extra[14]);
+  const MatrixXd a = d.kernel.scale(d.theta, d.features), k = d.kernel.cross(d.theta, a, a);
+  MatrixXd noisy = k;
+  noisy.diagonal().array() += gp.noise() + extra.array();
+  const MatrixXd inverse = noisy.inverse();
+  const Prediction p = gp.predict(d.features), out = gp.leave_one_out();
+  for (int j = 0; j < 15; ++j) {
+    EXPECT_NEAR(p.mean[j], k.col(j).dot(inverse * d.y), 1e-9);
+    EXPECT_NEAR(gp.fitted()[j], p.mean[j], 1e-9);
+    EXPECT_NEAR(out.variance[j], 1 / inverse(j, j), 1e-9);
+  }
+}
+
 TEST(AutotuneGp, ItsEvidenceHasTheGradientOfFiniteDifferences) {
   const Data d(20);
   VectorXd gradient;

@@ -181,7 +181,7 @@ TEST(AutotuneStudy, StopsTheHopelessAndNeverTheBest) {
     }
     EXPECT_FALSE(stop && id == 37);
     stopped += stop;
-    ASSERT_TRUE(study.apply(Told{id, {value}, stop}).ok());
+    ASSERT_TRUE(study.apply(Told{id, {value}, stop ? Told::stopped : Told::whole}).ok());
   }
   EXPECT_GT(stopped, 10);
   EXPECT_EQ(study.recommend()->best_observed, 37);
@@ -192,7 +192,7 @@ TEST(AutotuneStudy, RecommendsWhatHasRunToItsEnd) {
   for (int64_t id = 0; id < 12; ++id) {
     const bool stopped = id % 2 == 1;  // every other one, and these promise the most
     ASSERT_TRUE(study.apply(Asked{id, {id / 12.0}, "start"}).ok());
-    ASSERT_TRUE(study.apply(Told{id, {id / 12.0 + stopped}, stopped}).ok());
+    ASSERT_TRUE(study.apply(Told{id, {id / 12.0 + stopped}, stopped ? Told::stopped : Told::whole}).ok());
     const Recommendation best = *study.recommend();
     EXPECT_EQ(best.trial % 2, 0) << id;
     EXPECT_EQ(best.best_observed, id - id % 2);

@@ -94,7 +94,7 @@ Study make_study(nb::list parameters, nb::object allows, uint64_t seed, nb::list
 }
 
 nb::dict trial_of(const Trial& t) {
-  static constexpr const char* kStates[] = {"running", "finished", "stopped", "failed"};
+  static constexpr const char* kStates[] = {"running", "finished", "stopped", "paused", "failed"};
   nb::dict out;
   out["id"] = t.id, out["point"] = t.point, out["source"] = t.source, out["state"] = kStates[t.state];
   out["values"] = t.values, out["curve"] = t.curve;
@@ -114,7 +114,7 @@ NB_MODULE(_autotune, m) {
       .def("suggest",
            [](const Study& s, int64_t trial) {
              Suggestion out = value_or_throw(s.suggest(trial));
-             return std::pair(out.point, out.source);
+             return nb::make_tuple(out.point, out.source, out.resumes.value_or(-1));
            })
       .def("next_trial", &Study::next_trial)
       .def("asked",
@@ -122,9 +122,11 @@ NB_MODULE(_autotune, m) {
              apply(s, Asked{trial, point, source});
            })
       .def("told",
-           [](Study& s, int64_t trial, std::vector<double> values, bool stopped) {
-             apply(s, Told{trial, values, stopped});
+           [](Study& s, int64_t trial, std::vector<double> values, bool stopped, bool paused) {
+             apply(s, Told{trial, values, paused ? Told::paused : stopped ? Told::stopped : Told::whole});
            })
+      .def("resumed", [](Study& s, int64_t trial) { apply(s, Resumed{trial}); })
+      .def("to_finish", [](const Study& s) { return s.to_finish().value_or(-1); })
       .def("failed",
            [](Study& s, int64_t trial, const std::string& why) {
              apply(s, Failed{trial, value_or_throw(failure_named(why))});

@@ -1,0 +1,156 @@
+// Trials that are stopped early: paused at a checkpoint, resumed where they promise more than a new one, and finished
+// before the study ends where they may lead.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/coordinator/study_drive.h"
+
+namespace ds::coordinator {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(StudyStops, AHopelessTrialIsPausedAndItsJobEndsWithTheStudy) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.trials = 2, .parallel = 1});
+  d.answer_all();
+  const v1::Job stopped = d.job_of(id, 0);
+  d.start_job(stopped);
+  d.evaluates(stopped, 1, 0.1);
+  d.sent("w1");
+  d.advise(id, 0);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
+  EXPECT_EQ(d.trial(id, 0).values(0), 0.1);
+  EXPECT_THAT(d.sent("w1"), ElementsAre("stop+checkpoint " + stopped.id() + " g1 r0"));
+  d.ends(stopped, 75, {.stopped = true});
+  EXPECT_EQ(d.job(stopped.id()).state(), v1::PAUSED);
+  d.answer_all();
+  EXPECT_EQ(d.shown(id).epochs_saved(), 2);
+  d.succeeds(d.job_of(id, 1), 0.5);
+  d.answer_all();
+  EXPECT_EQ(d.shown(id).state(), v1::STUDY_SUCCEEDED);
+  EXPECT_EQ(d.job(stopped.id()).state(), v1::CANCELLED);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
+}
+
+// One slot: trial 0 is stopped after an epoch of 0.1, its job is paused, and the next question waits for its answer.
+std::string study_with_one_stopped(StudyDrive& d, int64_t trials) {
+  d.worker("w1", 1);
+  const std::string id = d.study({.trials = trials, .parallel = 1});
+  d.answer_all();
+  const v1::Job first = d.job_of(id, 0);
+  d.start_job(first);
+  d.evaluates(first, 1, 0.1);
+  d.asked.clear();  // the judge's
+  d.advise(id, 0);
+  d.ends(first, 75, {.stopped = true});
+  return id;
+}
+
+Tune question_of(StudyDrive& d, Tune::What what) {
+  for (const Tune& question : unanswered(d.state))
+    if (question.what == what) return question;
+  ADD_FAILURE() << "nothing of the kind was asked";
+  return {};
+}
+
+TEST(StudyStops, AStoppedTrialGoesOnInPlaceOfANewOne) {
+  StudyDrive d;
+  const std::string id = study_with_one_stopped(d, 3);
+  d.resumes(question_of(d, Tune::kSuggest), 0);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_RUNNING);
+  EXPECT_EQ(d.trial(id, 0).values_size(), 0);
+  EXPECT_EQ(d.trial(id, 0).reason(), "");
+  EXPECT_EQ(d.record(id).trials_size(), 1);
+  EXPECT_TRUE(d.record(id).log().rbegin()->resumed());
+  const v1::Job again = d.job_of(id, 0);
+  ASSERT_EQ(again.state(), v1::ADMITTED);
+  d.start_job(again);
+  d.evaluates(again, 1, 0.1);  // what the checkpoint had not
+  d.succeeds(again, 0.7);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_FINISHED);
+  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.7));
+  EXPECT_EQ(d.shown(id).epochs_saved(), 0);
+  d.answer_all();
+  EXPECT_EQ(d.trial(id, 1).state(), v1::TRIAL_RUNNING);
+}
+
+TEST(StudyStops, BeforeItEndsWhatIsWorthItIsFinished) {
+  StudyDrive d;
+  const std::string id = study_with_one_stopped(d, 2);
+  d.answer_all();
+  d.succeeds(d.job_of(id, 1), 0.5);
+  const Tune question = question_of(d, Tune::kFinish);
+  State restarted = from_snapshot(to_snapshot(d.state));
+  const std::vector<Tune> due = unanswered(restarted);
+  ASSERT_FALSE(due.empty());
+  EXPECT_EQ(due[0].what, Tune::kFinish);
+  EXPECT_EQ(due[0].prefix, question.prefix);
+  d.asked.clear();
+  d.resumes(question, 0);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_RUNNING);
+  d.succeeds(d.job_of(id, 0), 0.7);
+  d.answer_all();
+  EXPECT_EQ(d.shown(id).state(), v1::STUDY_SUCCEEDED);
+  EXPECT_EQ(d.shown(id).best().trial(), 0);
+}
+
+TEST(StudyStops, WhatIsNotWorthFinishingIsAskedOfOnce) {
+  StudyDrive d;
+  const std::string id = study_with_one_stopped(d, 2);
+  d.answer_all();
+  d.succeeds(d.job_of(id, 1), 0.5);
+  const Tune question = question_of(d, Tune::kFinish);
+  d.asked.clear();
+  d.finishes_none(question);
+  EXPECT_THAT(d.asked, ::testing::IsEmpty());
+  EXPECT_EQ(d.shown(id).state(), v1::STUDY_RUNNING) << "its recommendation is being made";
+  d.answer(question_of(d, Tune::kRecommend));
+  EXPECT_EQ(d.shown(id).state(), v1::STUDY_SUCCEEDED);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
+}
+
+TEST(StudyStops, AStoppedTrialWhoseJobCameToItsEndIsToldAtOnce) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.trials = 3, .parallel = 1});
+  d.answer_all();
+  const v1::Job job = d.job_of(id, 0);
+  d.start_job(job);
+  d.evaluates(job, 2, 0.1);
+  d.advise(id, 0);
+  d.succeeds(job, 0.7);  // before it could stop
+  ASSERT_EQ(d.job(job.id()).state(), v1::SUCCEEDED);
+  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.1));
+  d.resumes(question_of(d, Tune::kSuggest), 0);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_FINISHED);
+  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.7));
+}
+
+TEST(StudyStops, OnlyWhatIsStoppedGoesOn) {
+  StudyDrive d;
+  const std::string id = study_with_one_stopped(d, 3);
+  d.answer_all();
+  d.succeeds(d.job_of(id, 1), 0.5);
+  const int64_t length = d.record(id).log_size();
+  d.resumes(question_of(d, Tune::kSuggest), 1);
+  EXPECT_EQ(d.trial(id, 1).state(), v1::TRIAL_FINISHED);
+  EXPECT_EQ(d.record(id).log_size(), length);
+  d.resumes(question_of(d, Tune::kSuggest), 7);
+  EXPECT_EQ(d.record(id).log_size(), length);
+}
+
+TEST(StudyStops, AdviceForATrialThatHasEndedComesTooLate) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.trials = 2, .parallel = 1});
+  d.answer_all();
+  d.succeeds(d.job_of(id, 0), 0.5);
+  d.advise(id, 0);
+  d.advise(id, 7);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_FINISHED);
+}
+
+}  // namespace
+}  // namespace ds::coordinator
