@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "absl/strings/str_format.h"
@@ -12,9 +13,26 @@ namespace ds::autotune {
 namespace {
 
 constexpr const char* kNoValue = "[autotune] no trial has ended with a value";
-constexpr double kDoubt = 1;  // deviations taken off the mean of what is recommended
-constexpr double kFaint = 0.02,
-                 kWorth = 0.3;  // chances to lead: below one a trial is stopped, above the other finished
+constexpr double kDoubt = 0.5;   // deviations taken off the mean of what is recommended
+constexpr double kOwn = 0.4;     // of the variance that the model takes for noise, a point's own
+constexpr double kFaint = 0.01;  // chance to lead below which a trial is stopped
+constexpr double kWorth = 0.4;   // above which a stopped one is finished
+
+// What each trial's point brings. What the model leaves unexplained is not all noise: it does not resolve what a point
+// has for itself, of which the point's own runs tell the more, the more they are.
+VectorXd own_means(const Surrogate& s, const VectorXd& means) {
+  std::map<Point, std::pair<double, double>> rest;  // sum over the runs of a point, and their number
+  for (int i = 0; i < s.size(); ++i) {
+    auto& [sum, runs] = rest[s.points()[static_cast<size_t>(i)]];
+    sum += s.observed()[i] - means[i], ++runs;
+  }
+  VectorXd out = means;
+  for (int i = 0; i < s.size(); ++i) {
+    const auto& [sum, runs] = rest.at(s.points()[static_cast<size_t>(i)]);
+    out[i] += kOwn * sum / (1 + kOwn * (runs - 1));
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -92,6 +110,7 @@ absl::StatusOr<Recommendation> Study::recommend() const {
   const Surrogate& s = learnt_->first();
   if (s.size() == 0) return absl::FailedPreconditionError(kNoValue);
   const Prediction all = s.predict(s.kernel().layout().encode(*space_, s.points()));
+  const VectorXd means = own_means(s, all.mean);
   const auto top = [&](const VectorXd& values) {  // what was stopped early only where nothing has run to its end
     Eigen::Index out = 0;
     const auto rank = [&](Eigen::Index i) {
@@ -102,14 +121,14 @@ absl::StatusOr<Recommendation> Study::recommend() const {
     return out;
   };
   const Eigen::Index seen = top(s.observed());
-  Eigen::Index best = top(all.mean - kDoubt * all.variance.cwiseSqrt());
+  Eigen::Index best = top(means - kDoubt * all.variance.cwiseSqrt());
   if (s.noise_share() < kNoisy) best = seen;  // nothing to see through
   const Prediction run = s.predict(s.encode(s.points()[static_cast<size_t>(best)]), true);
-  const double sign = learnt_->goals[0].sign, off = 1.96 * std::sqrt(run.variance[0]);
+  const double sign = learnt_->goals[0].sign, mean = sign * means[best], off = 1.96 * std::sqrt(run.variance[0]);
   return Recommendation{.trial = ended_[static_cast<size_t>(best)],
-                        .mean = sign * all.mean[best],
-                        .low = sign * all.mean[best] - off,
-                        .high = sign * all.mean[best] + off,
+                        .mean = mean,
+                        .low = mean - off,
+                        .high = mean + off,
                         .best_observed = ended_[static_cast<size_t>(seen)]};
 }
 

@@ -115,8 +115,8 @@ def test_two_objectives_give_a_front():
 def test_what_was_paused_goes_on_and_is_finished_before_the_end():
     study = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f", seed=5, local=False)
     for k in range(11):
-        trial = study.enqueue({"x": k / 12})
-        end, steps = (0.8 + 0.01 * k, 20) if k < 10 else (0.95, 3)
+        trial = study.enqueue({"x": k / 10 if k < 10 else 0.55})
+        end, steps = (0.84 - 0.01 * abs(k - 5), 20) if k < 10 else (0.95, 3)
         for step in range(1, steps + 1):
             trial.report(step, end * step / 20)
         study.tell(trial, end * steps / 20, paused=k == 10)

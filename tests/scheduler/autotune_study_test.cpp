@@ -187,6 +187,27 @@ TEST(AutotuneStudy, StopsTheHopelessAndNeverTheBest) {
   EXPECT_EQ(study.recommend()->best_observed, 37);
 }
 
+// What the model does not resolve is a point's own as likely as noise: of runs that agree, more than of one.
+TEST(AutotuneStudy, ARecommendationHoldsToWhatItsOwnRunsSaid) {
+  const auto mean_of_peak = [](int runs) {
+    Study study = *Study::create(*Space::create({{.name = "x"}}), {.seed = 5});
+    Random random(3);
+    int64_t id = 0;
+    const auto tell = [&](double x, double value) {
+      EXPECT_TRUE(study.apply(Asked{id, {x}, "start"}).ok());
+      EXPECT_TRUE(study.apply(Told{id++, {value}}).ok());
+    };
+    for (int k = 0; k < 30; ++k) tell(k / 30.0, 0.2 * random.normal());
+    for (int k = 0; k < runs; ++k) tell(0.5, 1.0);
+    EXPECT_EQ(study.trials()[static_cast<size_t>(study.recommend()->trial)].point, Point{0.5});
+    return std::pair(study.recommend()->mean, study.means_at({{0.5}})[0]);
+  };
+  const auto [once, smooth] = mean_of_peak(1);
+  EXPECT_GT(once, smooth + 0.2);
+  const auto [thrice, smoother] = mean_of_peak(3);
+  EXPECT_GT((thrice - smoother) / (1 - smoother), (once - smooth) / (1 - smooth) + 0.2);
+}
+
 TEST(AutotuneStudy, RecommendsWhatHasRunToItsEnd) {
   Study study = *Study::create(*Space::create({{.name = "x"}}), {.seed = 5});
   for (int64_t id = 0; id < 12; ++id) {
