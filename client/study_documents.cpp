@@ -138,6 +138,7 @@ Json trial_document(const v1::Study& study, const v1::Trial& trial) {
           {"state", state_name(trial.state())},
           {"params", params},
           {"source", trial.source()},
+          {"resumed", trial.resumed()},
           {"job", trial.job()},
           {"value", trial.values_size() == 1 ? Json(trial.values(0)) : Json(nullptr)},
           {"values", by_metric(study.spec(), trial.values())},

@@ -62,6 +62,7 @@ TEST(StudyStops, AStoppedTrialGoesOnInPlaceOfANewOne) {
   EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_RUNNING);
   EXPECT_EQ(d.trial(id, 0).values_size(), 0);
   EXPECT_EQ(d.trial(id, 0).reason(), "");
+  EXPECT_EQ(d.trial(id, 0).resumed(), 1);
   EXPECT_EQ(d.record(id).trials_size(), 1);
   EXPECT_TRUE(d.record(id).log().rbegin()->resumed());
   const v1::Job again = d.job_of(id, 0);
