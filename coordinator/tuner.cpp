@@ -66,7 +66,8 @@ void suggest(const Tune& question, const v1::StudySpec& spec, const absl::Status
   if (!study.ok()) return failed(study.status());
   if (question.what == Tune::kFinish) {
     const std::optional<int64_t> trial = (*study)->to_finish();
-    return trial ? out.set_resumes(*trial) : out.set_none(true);
+    if (trial) out.set_resumes(*trial);
+    return;
   }
   const absl::StatusOr<autotune::Suggestion> found = (*study)->suggest(question.trial);
   if (!found.ok()) return failed(found.status());

@@ -88,7 +88,7 @@ void Machine::on(const v1::TrialSuggested& event) {
   if (record->suggest_prefix() != event.prefix() || record->trials_size() != event.trial()) return;
   touch(*record);
   record->clear_suggest_prefix();
-  if (event.none()) return record->set_finished_prefix(event.prefix());
+  if (record->suggest_finish() && !event.has_resumes()) return record->set_finished_prefix(event.prefix());
   if (event.has_resumes()) return resume_trial(*record, event.resumes());
   record->set_barren(event.error());
   if (event.error().empty()) return begin_trial(*record, event);

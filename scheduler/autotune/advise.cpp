@@ -49,9 +49,7 @@ absl::StatusOr<bool> Study::should_stop(int64_t trial) const {
   if (found == by_id_.end())
     return absl::InvalidArgumentError(absl::StrFormat("[autotune] trial %d: there is none", trial));
   const Trial& own = trials_[found->second];
-  const auto& goals = learnt_->goals;
-  const auto measured = std::count_if(goals.begin(), goals.end(), [](const auto& g) { return g.model.has_value(); });
-  if (!options_.stopping || measured > 1 || own.state != Trial::running || own.resumed) return false;
+  if (!options_.stopping || learnt_->measured() > 1 || own.state != Trial::running || own.resumed) return false;
   if (static_cast<int64_t>(own.curve.size()) < std::max<int64_t>(options_.least_steps, 1)) return false;
   if (own.curve.back().first >= whole_steps()) return false;
   const std::vector<Trial> others = rivals(own);
@@ -77,6 +75,7 @@ std::optional<double> Study::chance_to_lead(const std::vector<Trial>& others, co
 
 std::optional<int64_t> Study::to_finish() const {
   std::optional<int64_t> out;
+  if (learnt_->measured() > 1) return out;
   double most = kWorth;
   for (const Trial& t : trials_) {
     if (t.state != Trial::paused) continue;

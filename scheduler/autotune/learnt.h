@@ -1,5 +1,6 @@
 // What a study has learnt from its trials: every objective, and where trials fail. Private to the study.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -31,6 +32,9 @@ struct Study::Learnt {
   const std::vector<Point>& points() const { return first().points(); }  // of the trials with values
   const Goal& main() const { return goals[main_]; }                      // the first measured objective
   const Surrogate& first() const { return *main().model; }
+  int64_t measured() const {  // objectives
+    return std::count_if(goals.begin(), goals.end(), [](const Goal& g) { return g.model.has_value(); });
+  }
   double exact(const Goal& goal, const Point& point) const { return goal.sign * goal.known(*space, point); }
   VectorXd means(const Goal& goal) const;  // of the trials with values; more is better
   // Different points by posterior mean, best first; of two objectives, by the first and the second in turn.

@@ -108,7 +108,7 @@ class Study {
   // is known, a trial competes with those that are no worse in it. Errors: no such trial.
   absl::StatusOr<bool> should_stop(int64_t trial) const;
   // When no new trial is wanted: the paused one that is the likeliest to end better than all that have finished, if its
-  // chance is worth the rest of its way.
+  // chance is worth the rest of its way. Of two measured objectives none is.
   std::optional<int64_t> to_finish() const;
   // An error before the first trial has ended with a value. Studies of one objective.
   absl::StatusOr<Recommendation> recommend() const;

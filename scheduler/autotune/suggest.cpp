@@ -151,7 +151,7 @@ std::optional<Suggestion> Study::resumption(const Acquisition& acquisition, doub
     spent += share_of(t, whole), ++ended;
     if (t.state == Trial::paused) points.push_back(t.point), paused.push_back(&t);
   }
-  if (points.empty()) return std::nullopt;
+  if (points.empty() || whole == 0) return std::nullopt;  // how long a whole one takes is not known
   const VectorXd values = acquisition.value(points);
   double most = fresh - std::log(spent / ended);
   std::optional<Suggestion> out;

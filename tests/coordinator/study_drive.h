@@ -87,7 +87,6 @@ struct StudyDrive : Drive {
     event.mutable_suggested()->set_study(question.study);
     event.mutable_suggested()->set_trial(question.trial);
     event.mutable_suggested()->set_prefix(question.prefix);
-    event.mutable_suggested()->set_none(true);
     (void)apply(event);
   }
   // The trial with the best value is recommended; nothing is judged hopeless, or worth finishing.

@@ -112,6 +112,20 @@ TEST(StudyStops, WhatIsNotWorthFinishingIsAskedOfOnce) {
   EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
 }
 
+// What cannot be answered is not asked for ever.
+TEST(StudyStops, AnErrorInPlaceOfATrialToFinishEndsTheQuestion) {
+  StudyDrive d;
+  const std::string id = study_with_one_stopped(d, 2);
+  d.answer_all();
+  d.succeeds(d.job_of(id, 1), 0.5);
+  const Tune question = question_of(d, Tune::kFinish);
+  d.asked.clear();
+  d.fail_to_suggest(question, "the log says nothing");
+  EXPECT_THAT(d.asked, ::testing::IsEmpty());
+  d.answer(question_of(d, Tune::kRecommend));
+  EXPECT_EQ(d.shown(id).state(), v1::STUDY_SUCCEEDED);
+}
+
 TEST(StudyStops, AStoppedTrialWhoseJobCameToItsEndIsToldAtOnce) {
   StudyDrive d;
   d.worker("w1", 1);

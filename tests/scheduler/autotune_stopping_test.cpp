@@ -136,6 +136,27 @@ TEST(AutotuneStopping, ResumesWhatIsPausedOnly) {
   EXPECT_EQ(study.apply(Resumed{10}).message(), "[autotune] trial 10: it is not paused");
 }
 
+TEST(AutotuneStopping, NothingGoesOnWhereNothingHasShownHowLongATrialTakes) {
+  Study study = *Study::create(*Space::create({{.name = "x"}}), {.seed = 5, .startup = 1});
+  for (int64_t id = 0; id < 4; ++id) {
+    ASSERT_TRUE(study.apply(Asked{id, {0.2 * static_cast<double>(id)}, "start"}).ok());
+    ASSERT_TRUE(study.apply(Reported{id, 1, 0.1}).ok());
+    ASSERT_TRUE(study.apply(Told{id, {0.1}, Told::paused}).ok());
+  }
+  EXPECT_FALSE(study.suggest(4)->resumes);
+  EXPECT_FALSE(study.to_finish());
+}
+
+TEST(AutotuneStopping, OfTwoMeasuredObjectivesNothingIsFinished) {
+  Study study = *Study::create(*Space::create({{.name = "x"}}), {.objectives = {{}, {}}});
+  for (int64_t id = 0; id < 10; ++id) {
+    ASSERT_TRUE(study.apply(Asked{id, {0.1 * static_cast<double>(id)}, "test"}).ok());
+    for (int t = 1; t <= 3; ++t) ASSERT_TRUE(study.apply(Reported{id, t, 0.1 * t}).ok());
+    ASSERT_TRUE(study.apply(Told{id, {0.3, 0.1}, id == 9 ? Told::paused : Told::whole}).ok());
+  }
+  EXPECT_FALSE(study.to_finish());
+}
+
 // Each whole curve tells more of those that ended early.
 TEST(AutotuneStopping, GuessesAreMadeAnewAsCurvesEnd) {
   Study study = with_one_paused();
