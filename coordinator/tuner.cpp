@@ -41,7 +41,9 @@ autotune::Event event_of(const v1::TuneEvent& e) {
     case v1::TuneEvent::kTold:
       return autotune::Told{e.trial(),
                             {e.told().values().begin(), e.told().values().end()},
-                            e.told().stopped() ? autotune::Told::paused : autotune::Told::whole};
+                            e.told().over()      ? autotune::Told::stopped
+                            : e.told().stopped() ? autotune::Told::paused
+                                                 : autotune::Told::whole};
     default:
       return autotune::Failed{e.trial(), failure_of(e.failed())};
   }

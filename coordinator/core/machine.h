@@ -118,6 +118,7 @@ class Machine {
   void begin_trial(v1::StudyRecord& record, const v1::TrialSuggested& event);
   void resume_trial(v1::StudyRecord& record, int64_t id);
   static std::optional<v1::MetricRecord> epoch_end(v1::TrialRecord& trial, const v1::MetricRecord& mark);
+  static void reported(v1::StudyRecord& record, v1::TrialRecord& trial, const v1::TrialReport& report);
   void trial_progressed(const v1::JobRecord& job, const v1::JobProgress& p);
   void trial_ended(v1::StudyRecord& record, v1::TrialRecord& trial, const v1::JobRecord& job);
   void end_trial(v1::StudyRecord& record, v1::TrialRecord& trial, v1::TrialState state);

@@ -137,6 +137,8 @@ void Machine::resume_trial(v1::StudyRecord& record, int64_t id) {
   v1::TuneEvent& event = *record.add_log();
   event.set_trial(trial.id());
   event.set_resumed(true);
+  for (const v1::TrialReport& report : t.held()) reported(record, t, report);
+  t.clear_held();
   v1::JobRecord& job = state_.jobs.at(trial.job());
   if (ended(job.job().state())) return trial_ended(record, t, job);
   resume(job);
@@ -174,11 +176,19 @@ std::optional<v1::MetricRecord> Machine::epoch_end(v1::TrialRecord& t, const v1:
   return before;
 }
 
+void Machine::reported(v1::StudyRecord& record, v1::TrialRecord& t, const v1::TrialReport& report) {
+  *t.mutable_trial()->add_reports() = report;
+  v1::TuneEvent* event = record.add_log();
+  event->set_trial(t.trial().id());
+  *event->mutable_reported() = report;
+}
+
 void Machine::trial_progressed(const v1::JobRecord& job, const v1::JobProgress& p) {
   v1::StudyRecord* record = find_study(job.job().study());
   if (!record || !job.job().has_trial()) return;
   v1::TrialRecord& t = *record->mutable_trials(static_cast<int>(job.job().trial()));
-  if (t.trial().state() != v1::TRIAL_RUNNING) return;
+  const bool stopped = t.trial().state() == v1::TRIAL_STOPPED;  // on its way to a checkpoint
+  if (t.trial().state() != v1::TRIAL_RUNNING && !stopped) return;
   const bool script = !record->study().spec().job().model().script().empty();
   bool news = false;
   for (const v1::MetricRecord& mark : p.marks()) {
@@ -189,16 +199,18 @@ void Machine::trial_progressed(const v1::JobRecord& job, const v1::JobProgress& 
     if (!all_finite(values)) continue;
     t.set_epochs(*step);
     t.set_evaluated(end->step());
-    v1::TrialReport* report = t.mutable_trial()->add_reports();
-    report->set_step(t.epochs());
-    *report->mutable_values() = values;
-    v1::TuneEvent* event = record->add_log();
-    event->set_trial(t.trial().id());
-    *event->mutable_reported() = *report;
+    v1::TrialReport report;
+    report.set_step(t.epochs());
+    *report.mutable_values() = values;
+    if (stopped)
+      *t.add_held() = report;
+    else
+      reported(*record, t, report);
     news = true;
   }
   if (!news) return;
   touch(*record, t);
+  if (stopped) return;
   if (record->study().spec().early_stopping()) ask(*record, Tune::kJudge, t.trial().id(), record->log_size());
 }
 
@@ -238,6 +250,8 @@ void Machine::tell(v1::StudyRecord& record, v1::TrialRecord& t, const Values& me
   event->set_trial(t.trial().id());
   *event->mutable_told()->mutable_values() = measured;
   event->mutable_told()->set_stopped(stopped);
+  const bool script = !record.study().spec().job().model().script().empty();  // others write one as they stop
+  event->mutable_told()->set_over(stopped && script && state_.jobs.at(t.trial().job()).job().checkpoint().empty());
   ask(record, Tune::kRecommend, 0, record.log_size());
 }
 

@@ -227,7 +227,7 @@ std::string size_unknown(const v1::StudySpec& study) {
 // As job.report() takes them of a script.
 bool is_metric_name(absl::string_view name) {
   const auto allowed = [](char c) { return absl::ascii_isalnum(c) || absl::StrContains("_-./", c); };
-  return !name.empty() && name.size() <= kLongestMetric && absl::ascii_isalpha(name[0]) &&
+  return !name.empty() && name != "lr" && name.size() <= kLongestMetric && absl::ascii_isalpha(name[0]) &&
          std::all_of(name.begin(), name.end(), allowed);
 }
 

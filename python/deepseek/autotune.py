@@ -34,15 +34,19 @@ class Trial:
 
     def __init__(self, study: AutoTune, number: int, params: Params, source: str, resumed: bool = False) -> None:
         self._study, self.number, self.params, self.source, self.resumed = study, number, params, source, resumed
+        self.last: float | None = None  # reported
+        self.advised = False  # to stop
 
     def report(self, step: int, value: float) -> None:
         """A value on the way; steps rise."""
         self._study._report(self.number, step, value)
+        self.last = float(value)
 
     def should_stop(self) -> bool:
         """Whether the reports so far say that this trial is not worth going on with; then tell(trial, value, paused=True) if it can
         go on from a checkpoint later, which ask() may want (`resumed`), else tell(trial, value, stopped=True)."""
-        return self._study._study.should_stop(self.number)
+        self.advised = self._study._study.should_stop(self.number)
+        return self.advised
 
     # What Optuna's trials have, so that an objective written for it runs as it is: the space was declared before, and
     # these look up. Their bounds and choices are the space's own.
@@ -148,7 +152,7 @@ class AutoTune:
     def _resume(self, number: int) -> Trial:
         self._study.resumed(number)
         self.log.append({"event": "resumed", "trial": number})
-        known = self.trials[number]
+        known = next(t for t in self.trials if t["id"] == number)
         return Trial(self, number, known["params"], known["source"], resumed=True)
 
     def resume(self) -> Trial | None:
@@ -169,6 +173,8 @@ class AutoTune:
         if (value is None) == (failed is None):
             raise ValueError(f"[autotune] trial {number}: give a value, or failed=CLASS")
         given: list[Any] = [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
+        if stopped and paused or failed and (stopped or paused):
+            raise ValueError(f"[autotune] trial {number}: it failed, was stopped for good or paused: say one of these")
         values = [float(v) for v in given]
         if values and not all(math.isfinite(v) for v in values):
             failed = "nan"
@@ -176,7 +182,7 @@ class AutoTune:
             self._study.failed(number, failed)
             self.log.append({"event": "failed", "trial": number, "failure": failed})
         else:
-            self._study.told(number, values, stopped, paused)
+            self._study.told(number, values, bool(stopped), bool(paused))
             self.log.append({"event": "told", "trial": number, "values": values, "stopped": stopped, "paused": paused})
 
     def enqueue(self, params: Params) -> Trial:
@@ -197,15 +203,19 @@ class AutoTune:
         return Trial(self, number, self._params(point), "enqueued")
 
     def optimize(self, objective: Callable[[Trial], Any], n_trials: int) -> Any:
-        """Runs objective(trial) n_trials times; what it returns is told. Gives `best`, or `front`. Exceptions pass through, told as "user_error"."""
+        """Runs objective(trial) n_trials times; what it returns is told. Gives `best`, or `front`. Exceptions pass through, told as "user_error".
+        One that returns when should_stop() says so, or raises Optuna's TrialPruned, was stopped early."""
         for _ in range(n_trials):
             trial = self.ask()
             try:
                 value = objective(trial)
-            except Exception:
-                self.tell(trial, failed="user_error")
-                raise
-            self.tell(trial, value)
+            except Exception as error:
+                if type(error).__name__ != "TrialPruned" or trial.last is None:
+                    self.tell(trial, failed="user_error")
+                    raise
+                self.tell(trial, trial.last, stopped=True)
+                continue
+            self.tell(trial, value, stopped=trial.advised and value is not None)
         return self.best if len(self.objectives) == 1 else self.front
 
     # What is known.

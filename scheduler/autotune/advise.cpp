@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <tuple>
 
 #include "absl/strings/str_format.h"
 #include "scheduler/autotune/learnt.h"
@@ -24,12 +25,12 @@ VectorXd own_means(const Surrogate& s, const VectorXd& means) {
   std::map<Point, std::pair<double, double>> rest;  // sum over the runs of a point, and their number
   for (int i = 0; i < s.size(); ++i) {
     auto& [sum, runs] = rest[s.points()[static_cast<size_t>(i)]];
-    sum += s.observed()[i] - means[i], ++runs;
+    if (!s.guessed(i)) sum += s.observed()[i] - means[i], ++runs;
   }
   VectorXd out = means;
   for (int i = 0; i < s.size(); ++i) {
     const auto& [sum, runs] = rest.at(s.points()[static_cast<size_t>(i)]);
-    out[i] += kOwn * sum / (1 + kOwn * (runs - 1));
+    if (runs > 0) out[i] += kOwn * sum / (1 + kOwn * (runs - 1));
   }
   return out;
 }
@@ -113,13 +114,16 @@ absl::StatusOr<Recommendation> Study::recommend() const {
   const auto top = [&](const VectorXd& values) {  // what was stopped early only where nothing has run to its end
     Eigen::Index out = 0;
     const auto rank = [&](Eigen::Index i) {
-      return std::pair(trials_[by_id_.at(ended_[static_cast<size_t>(i)])].state == Trial::finished, values[i]);
+      const Trial::State state = trials_[by_id_.at(ended_[static_cast<size_t>(i)])].state;
+      return std::tuple(state == Trial::finished, state != Trial::failed, values[i]);
     };
     for (Eigen::Index i = 1; i < values.size(); ++i)
       if (rank(i) > rank(out)) out = i;
     return out;
   };
   const Eigen::Index seen = top(s.observed());
+  if (trials_[by_id_.at(ended_[static_cast<size_t>(seen)])].state == Trial::failed)
+    return absl::FailedPreconditionError(kNoValue);
   Eigen::Index best = top(means - kDoubt * all.variance.cwiseSqrt());
   if (s.noise_share() < kNoisy) best = seen;  // nothing to see through
   const Prediction run = s.predict(s.encode(s.points()[static_cast<size_t>(best)]), true);

@@ -60,6 +60,7 @@ absl::StatusOr<Trial*> Study::running(int64_t trial) {
   const auto found = by_id_.find(trial);
   if (found == by_id_.end()) return bad(trial, "%s", "there is none");
   Trial* out = &trials_[found->second];
+  if (out->state == Trial::paused) return bad(trial, "%s", "it is paused");
   if (out->state != Trial::running) return bad(trial, "%s", "it has ended");
   return out;
 }
@@ -109,6 +110,8 @@ absl::Status Study::apply_told(const Told& event) {
                                       [](const Objective& o) { return !o.known; });
   if (event.values.size() != static_cast<size_t>(measured))
     return bad(event.trial, "%d values for %d measured objectives", event.values.size(), measured);
+  if (event.end == Told::paused && measured > 1)
+    return bad(event.trial, "%s", "of two measured objectives none is paused: what they would end with is not known");
   for (const double v : event.values)
     if (!std::isfinite(v)) return bad(event.trial, "its value is %g: that is a failure, \"nan\"", v);
   static constexpr Trial::State kStates[] = {Trial::finished, Trial::stopped, Trial::paused};
@@ -159,6 +162,7 @@ absl::Status Study::apply_failed(const Failed& event) {
   absl::StatusOr<Trial*> trial = running(event.trial);
   if (!trial.ok()) return trial.status();
   (*trial)->state = Trial::failed;
+  (*trial)->values.clear();
   (*trial)->failure = event.failure;
   if (event.failure == Failure::infrastructure)
     due_.push_back((*trial)->point);

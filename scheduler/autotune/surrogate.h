@@ -26,6 +26,7 @@ class Surrogate {
   int size() const { return static_cast<int>(points_.size()); }
   const std::vector<Point>& points() const { return points_; }
   const VectorXd& observed() const { return y_; }
+  bool guessed(int row) const { return deviation_[row] > 0; }
 
   // A copy that takes these unfinished points for known, each chain at a draw of its own prediction; its log_ei takes
   // deviations for `boldness` times what they are.

@@ -133,14 +133,35 @@ TEST(StudyStops, AStoppedTrialWhoseJobCameToItsEndIsToldAtOnce) {
   d.answer_all();
   const v1::Job job = d.job_of(id, 0);
   d.start_job(job);
-  d.evaluates(job, 2, 0.1);
+  d.evaluates(job, 1, 0.1);
   d.advise(id, 0);
+  d.evaluates(job, 2, 0.4);
+  EXPECT_EQ(d.trial(id, 0).reports_size(), 1);
   d.succeeds(job, 0.7);  // before it could stop
   ASSERT_EQ(d.job(job.id()).state(), v1::SUCCEEDED);
-  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.1));
-  d.resumes(question_of(d, Tune::kSuggest), 0);
   EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_FINISHED);
   EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.7));
+  ASSERT_EQ(d.trial(id, 0).reports_size(), 3) << "its curve is whole, for forecasts";
+  EXPECT_EQ(d.trial(id, 0).reports(1).values(0), 0.4);
+}
+
+TEST(StudyStops, AScriptWithoutACheckpointIsStoppedForGood) {
+  for (const bool saved : {false, true}) {
+    StudyDrive d;
+    d.worker("w1", 1);
+    const std::string id = d.study({.trials = 3, .parallel = 1, .metrics = {"f1"}, .script = true});
+    d.answer_all();
+    const v1::Job job = d.job_of(id, 0);
+    d.start_job(job);
+    d.reports(job, 10, {{"f1", 0.25}});
+    d.state.jobs.at(job.id()).mutable_job()->set_checkpoint(saved ? "step-10" : "");
+    d.advise(id, 0);
+    ASSERT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
+    bool over = saved;
+    for (const v1::TuneEvent& e : d.record(id).log())
+      if (e.has_told()) over = e.told().over();
+    EXPECT_EQ(over, !saved);
+  }
 }
 
 TEST(StudyStops, OnlyWhatIsStoppedGoesOn) {

@@ -135,3 +135,39 @@ def test_what_was_paused_goes_on_and_is_finished_before_the_end():
     assert replayed.log == study.log and replayed.ask().params == study.ask().params
     with pytest.raises(ValueError, match="trial 10: it has ended"):
         study.tell(last, 0.95)
+
+
+class TrialPruned(Exception):
+    """As Optuna's, by its name."""
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_optimize_tells_what_was_stopped_as_such(raises):
+    def objective(trial):
+        top = 0.9 if trial.number % 4 == 0 else 0.1 + 0.1 * trial.params["x"]
+        for step in range(1, 9):
+            trial.report(step, top * step / 8)
+            if trial.should_stop():
+                if raises:
+                    raise TrialPruned
+                return top * step / 8
+        return top
+
+    study = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f", seed=1)
+    study.optimize(objective, 24)
+    ends = {len(t["curve"]): t["state"] for t in study.trials}
+    assert ends.pop(8) == "finished"
+    assert set(ends.values()) == {"stopped"}
+    assert study.trials[study.best.trial]["state"] == "finished"
+
+
+def test_a_trial_ends_in_one_way():
+    study = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f")
+    trial = study.ask()
+    for both in ({"stopped": True, "paused": True}, {"failed": "oom", "paused": True}):
+        value = None if "failed" in both else 1.0
+        with pytest.raises(ValueError, match="trial 0: it failed, was stopped for good or paused"):
+            study.tell(trial, value, **both)
+    study.tell(trial, 1.0, paused=1)
+    with pytest.raises(ValueError, match="trial 0: it is paused"):
+        study.tell(trial, 1.0)

@@ -147,14 +147,28 @@ TEST(AutotuneStopping, NothingGoesOnWhereNothingHasShownHowLongATrialTakes) {
   EXPECT_FALSE(study.to_finish());
 }
 
-TEST(AutotuneStopping, OfTwoMeasuredObjectivesNothingIsFinished) {
+TEST(AutotuneStopping, OfTwoMeasuredObjectivesNoneIsPaused) {
   Study study = *Study::create(*Space::create({{.name = "x"}}), {.objectives = {{}, {}}});
-  for (int64_t id = 0; id < 10; ++id) {
-    ASSERT_TRUE(study.apply(Asked{id, {0.1 * static_cast<double>(id)}, "test"}).ok());
-    for (int t = 1; t <= 3; ++t) ASSERT_TRUE(study.apply(Reported{id, t, 0.1 * t}).ok());
-    ASSERT_TRUE(study.apply(Told{id, {0.3, 0.1}, id == 9 ? Told::paused : Told::whole}).ok());
-  }
+  ASSERT_TRUE(study.apply(Asked{0, {0.1}, "test"}).ok());
+  ASSERT_TRUE(study.apply(Reported{0, 1, 0.1}).ok());
+  EXPECT_EQ(study.apply(Told{0, {0.3, 0.1}, Told::paused}).message(),
+            "[autotune] trial 0: of two measured objectives none is paused: what they would end with is not known");
+  ASSERT_TRUE(study.apply(Told{0, {0.3, 0.1}}).ok());
   EXPECT_FALSE(study.to_finish());
+}
+
+TEST(AutotuneStopping, AResumedTrialThatFailsIsNotRecommended) {
+  Study study = *Study::create(*Space::create({{.name = "x"}}), {.seed = 5});
+  ASSERT_TRUE(study.apply(Asked{0, {0.1}, "test"}).ok());
+  ASSERT_TRUE(study.apply(Told{0, {0.2}, Told::paused}).ok());
+  EXPECT_EQ(study.apply(Told{0, {0.2}}).message(), "[autotune] trial 0: it is paused");
+  EXPECT_EQ(study.recommend()->trial, 0);
+  ASSERT_TRUE(study.apply(Resumed{0}).ok());
+  ASSERT_TRUE(study.apply(Failed{0, Failure::oom}).ok());
+  EXPECT_FALSE(study.recommend().ok());
+  ASSERT_TRUE(study.apply(Asked{1, {0.9}, "test"}).ok());
+  ASSERT_TRUE(study.apply(Told{1, {0.1}}).ok());
+  EXPECT_EQ(study.recommend()->trial, 1);
 }
 
 // Each whole curve tells more of those that ended early.
