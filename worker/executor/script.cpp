@@ -130,14 +130,16 @@ class Script {
     double since = now();
     record.set_step_seconds(r.value("seconds", since - reported_at_));
     reported_at_ = since;
+    const bool evaluation = r.contains("test_accuracy") || r.contains("test_loss") || r.contains("metrics");
+    if (evaluation || r.contains("loss")) diverged_.clear();
     if (r.contains("loss")) tell_step(r, record);
-    if (r.contains("test_accuracy") || r.contains("test_loss") || r.contains("metrics")) tell_evaluation(r, record);
+    if (evaluation) tell_evaluation(r, record);
     reporter_.on_progress({record.step(), total_steps_, record.epoch(), train_seconds_});
   }
 
   // Whether the program goes on from a figure that is no number is its own affair; if it then fails, that is why.
   void look(const std::string& name, double value, int64_t step) {
-    diverged_ = std::isfinite(value) ? "" : absl::StrCat("its ", name, " was ", value, " at step ", step);
+    if (!std::isfinite(value)) diverged_ = absl::StrCat("its ", name, " was ", value, " at step ", step);
   }
 
   void tell_step(const Json& r, v1::MetricRecord record) {
