@@ -131,7 +131,6 @@ void Machine::resume_trial(v1::StudyRecord& record, int64_t id) {
   trial.clear_values();
   trial.clear_reason();
   trial.clear_finished_at_us();
-  trial.set_resumed(trial.resumed() + 1);
   touch(record, t);
   touched_studies_.at(record.order()).trials.push_back(trial.id());
   v1::TuneEvent& event = *record.add_log();
@@ -141,6 +140,7 @@ void Machine::resume_trial(v1::StudyRecord& record, int64_t id) {
   t.clear_held();
   v1::JobRecord& job = state_.jobs.at(trial.job());
   if (ended(job.job().state())) return trial_ended(record, t, job);
+  trial.set_resumed(trial.resumed() + 1);
   resume(job);
 }
 

@@ -247,7 +247,7 @@ class AutoTune:
             if e["event"] == "asked":
                 self._asked(e["trial"], e["point"], e["source"])
             elif e["event"] == "told":
-                self.tell(e["trial"], e["values"], stopped=e["stopped"], paused=e["paused"])
+                self.tell(e["trial"], e["values"], stopped=e["stopped"], paused=e.get("paused", False))
             elif e["event"] == "resumed":
                 self._resume(e["trial"])
             elif e["event"] == "failed":

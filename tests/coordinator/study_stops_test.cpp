@@ -55,6 +55,14 @@ Tune question_of(StudyDrive& d, Tune::What what) {
   return {};
 }
 
+// The last new trial ends with 0.5: what is asked then.
+Tune question_to_finish(StudyDrive& d, const std::string& id) {
+  d.answer_all();
+  d.succeeds(d.job_of(id, 1), 0.5);
+  d.asked.clear();
+  return question_of(d, Tune::kFinish);
+}
+
 TEST(StudyStops, AStoppedTrialGoesOnInPlaceOfANewOne) {
   StudyDrive d;
   const std::string id = study_with_one_stopped(d, 3);
@@ -80,15 +88,12 @@ TEST(StudyStops, AStoppedTrialGoesOnInPlaceOfANewOne) {
 TEST(StudyStops, BeforeItEndsWhatIsWorthItIsFinished) {
   StudyDrive d;
   const std::string id = study_with_one_stopped(d, 2);
-  d.answer_all();
-  d.succeeds(d.job_of(id, 1), 0.5);
-  const Tune question = question_of(d, Tune::kFinish);
+  const Tune question = question_to_finish(d, id);
   State restarted = from_snapshot(to_snapshot(d.state));
   const std::vector<Tune> due = unanswered(restarted);
   ASSERT_FALSE(due.empty());
   EXPECT_EQ(due[0].what, Tune::kFinish);
   EXPECT_EQ(due[0].prefix, question.prefix);
-  d.asked.clear();
   d.resumes(question, 0);
   EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_RUNNING);
   d.succeeds(d.job_of(id, 0), 0.7);
@@ -100,10 +105,7 @@ TEST(StudyStops, BeforeItEndsWhatIsWorthItIsFinished) {
 TEST(StudyStops, WhatIsNotWorthFinishingIsAskedOfOnce) {
   StudyDrive d;
   const std::string id = study_with_one_stopped(d, 2);
-  d.answer_all();
-  d.succeeds(d.job_of(id, 1), 0.5);
-  const Tune question = question_of(d, Tune::kFinish);
-  d.asked.clear();
+  const Tune question = question_to_finish(d, id);
   d.finishes_none(question);
   EXPECT_THAT(d.asked, ::testing::IsEmpty());
   EXPECT_EQ(d.shown(id).state(), v1::STUDY_RUNNING) << "its recommendation is being made";
@@ -116,10 +118,7 @@ TEST(StudyStops, WhatIsNotWorthFinishingIsAskedOfOnce) {
 TEST(StudyStops, AnErrorInPlaceOfATrialToFinishEndsTheQuestion) {
   StudyDrive d;
   const std::string id = study_with_one_stopped(d, 2);
-  d.answer_all();
-  d.succeeds(d.job_of(id, 1), 0.5);
-  const Tune question = question_of(d, Tune::kFinish);
-  d.asked.clear();
+  const Tune question = question_to_finish(d, id);
   d.fail_to_suggest(question, "the log says nothing");
   EXPECT_THAT(d.asked, ::testing::IsEmpty());
   d.answer(question_of(d, Tune::kRecommend));
@@ -140,6 +139,7 @@ TEST(StudyStops, AStoppedTrialWhoseJobCameToItsEndIsToldAtOnce) {
   d.succeeds(job, 0.7);  // before it could stop
   ASSERT_EQ(d.job(job.id()).state(), v1::SUCCEEDED);
   EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_FINISHED);
+  EXPECT_EQ(d.trial(id, 0).resumed(), 0) << "it never stood still";
   EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.7));
   ASSERT_EQ(d.trial(id, 0).reports_size(), 3) << "its curve is whole, for forecasts";
   EXPECT_EQ(d.trial(id, 0).reports(1).values(0), 0.4);

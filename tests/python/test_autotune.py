@@ -36,6 +36,8 @@ def test_a_replayed_log_suggests_the_same():
         study.tell(trial, failed="oom") if k % 6 == 5 else study.tell(trial, loss(trial.params))
     again = ds.AutoTune(SPACE, minimize="loss", seed=4).replay(study.log)
     assert again.log == study.log
+    older = [{k: v for k, v in e.items() if k != "paused"} for e in study.log]  # of before trials could be paused
+    assert ds.AutoTune(SPACE, minimize="loss", seed=4).replay(older).log == study.log
     assert again.ask().params == study.ask().params
 
 
