@@ -19,17 +19,11 @@ namespace {
 
 bool is_size(const std::string& metric) { return metric == "params" || metric == "flops"; }
 
-// A value of a key of the job file: a number, a list, true or false, or else text.
-Json param_of(const std::string& text) {
-  const Json value = Json::parse(text, nullptr, false);
-  return value.is_number() || value.is_array() || value.is_boolean() ? value : Json(text);
-}
-
 Json params_of(const v1::StudySpec& spec, const v1::Trial& trial) {
   Json params = Json::object();
   for (const v1::SearchSpec& search : spec.search())
     if (const auto value = trial.params().find(search.key()); value != trial.params().end())
-      params[search.key()] = param_of(value->second);
+      params[search.key()] = Json::parse(spec::value_json(spec, search.key(), value->second));
   return params;
 }
 
@@ -130,13 +124,11 @@ Json study_document(const v1::Study& study) {
 }
 
 Json trial_document(const v1::Study& study, const v1::Trial& trial) {
-  Json params = Json::object(), reports = Json::array();
-  for (const auto& [key, value] : std::map<std::string, std::string>(trial.params().begin(), trial.params().end()))
-    params[key] = param_of(value);
+  Json reports = Json::array();
   for (const v1::TrialReport& r : trial.reports()) reports.push_back({{"step", r.step()}, {"value", r.values(0)}});
   return {{"id", trial.id()},
           {"state", state_name(trial.state())},
-          {"params", params},
+          {"params", params_of(study.spec(), trial)},
           {"source", trial.source()},
           {"resumed", trial.resumed()},
           {"job", trial.job()},

@@ -49,6 +49,8 @@ Json params_of(const v1::ModelSpec& model) {
 Json value_of(const Field& field, const Slot& slot) {
   if (field.automatic && slot.owner->GetReflection()->GetInt32(*slot.owner, slot.descriptor) == kAutomatic)
     return std::string(kAutoWord);
+  if (slot.owner->GetDescriptor() == v1::ScriptParam::descriptor())
+    return value_of(*static_cast<const v1::ScriptParam*>(slot.owner));
   if (!slot.descriptor->is_repeated()) return scalar(slot, 0);
   if (slot.descriptor->message_type() != nullptr) return params_of(*static_cast<const v1::ModelSpec*>(slot.owner));
   Json list = Json::array();
@@ -189,6 +191,10 @@ std::string to_json(const v1::StudySpec& study, int indent) {
   document["early_stopping"] = study.early_stopping();
   document["retrain"] = study.retrain();
   return document.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string value_json(const v1::StudySpec& study, std::string_view key, const std::string& text) {
+  return choice_of(study, {key.data(), key.size()}, text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string schema_json() {

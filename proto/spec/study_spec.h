@@ -40,5 +40,7 @@ struct ModelSize {
 std::optional<ModelSize> model_size(const v1::JobSpec& job);
 
 std::string to_json(const v1::StudySpec& study, int indent = 2);
+// The value of a searched key, of the type that the job file gives it: what a trial's params have as text.
+std::string value_json(const v1::StudySpec& study, std::string_view key, const std::string& text);
 
 }  // namespace ds::spec

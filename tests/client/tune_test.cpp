@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "client/client.h"
 #include "client/study_documents.h"
@@ -212,6 +213,45 @@ TEST_F(Tune, TrialsAreATableJsonAndCsv) {
   EXPECT_THAT(csv[2], HasSubstr(",\"[128, 64]\","));
   EXPECT_EQ(csv.size(), 8u);
   EXPECT_EQ(run("export s-1").code, 2);
+}
+
+// What a text, a number and a flag of a script look like is no guess at their letters.
+TEST_F(Tune, AParameterHasTheTypeThatTheSpaceGivesIt) {
+  v1::Study study = sample_study();
+  *study.mutable_spec() = *spec::parse_study(absl::StrReplaceAll(R"(
+name: demo
+model: {script: DIGEST, params: {act: relu, flag: "true", scale: 1.0, width: 32, nesterov: true}}
+search:
+  model.params.act: {choice: [relu, "1", "true", "[1]"]}
+  model.params.flag: {choice: ["true", "false"]}
+  model.params.scale: {choice: [1, 2.5]}
+  model.params.width: {int: [1, 64]}
+  model.params.nesterov: {choice: [true, false]}
+objective: {maximize: test_accuracy}
+)",
+                                                                 {{"DIGEST", "sha256:" + std::string(64, 'a')}}));
+  Trials trials;
+  for (const char* act : {"1", "true", "[1]"}) {
+    v1::Trial& t = trials.emplace_back(trial(static_cast<int64_t>(trials.size()), v1::TRIAL_FINISHED, 0.5));
+    t.clear_params();
+    for (const auto& [name, value] :
+         {std::pair("act", act), {"flag", "true"}, {"scale", "1"}, {"width", "16"}, {"nesterov", "false"}})
+      (*t.mutable_params())[std::string("model.params.") + name] = value;
+  }
+  study.mutable_best()->set_trial(1);
+  coordinator_.tuner.put(study, trials);
+  const json shown = run_json("trials s-1");
+  ASSERT_EQ(shown.size(), 3u);
+  for (size_t k = 0; k < 3; ++k) {
+    const json& params = shown[k]["params"];
+    EXPECT_EQ(params["model.params.act"], json(std::vector{"1", "true", "[1]"}[k]));
+    EXPECT_EQ(params["model.params.flag"], json("true"));
+    EXPECT_TRUE(params["model.params.scale"].is_number_float()) << params;
+    EXPECT_EQ(params["model.params.width"], json(16));
+    EXPECT_EQ(params["model.params.nesterov"], json(false));
+  }
+  EXPECT_EQ(run_json("best s-1")["params"], shown[1]["params"]);
+  EXPECT_EQ(run_json("get s-1")["spec"]["search"]["model.params.act"]["choice"], json({"relu", "1", "true", "[1]"}));
 }
 
 TEST_F(Tune, BestIsAJobFileThatCanBeSubmitted) {
