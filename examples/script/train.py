@@ -68,12 +68,13 @@ def main() -> None:
             optimizer.step()
             step += 1
             job.report(step, loss=loss.item(), epoch=epoch, total_steps=total, samples=args.batch_size)
+            if i + 1 == len(loader):  # before a stop: what goes on from its checkpoint begins the next epoch
+                job.report(step, epoch=epoch, test_accuracy=accuracy(model))
             stop = job.should_stop()
             if stop or step % 100 == 0:
                 job.save_checkpoint(step, model=model.state_dict(), optimizer=optimizer.state_dict())
             if stop:
                 job.stop()
-        job.report(step, epoch=epoch, test_accuracy=accuracy(model))
     job.save_checkpoint(step, model=model.state_dict(), optimizer=optimizer.state_dict())
     print(f"accuracy {accuracy(model):.4f}")
     distributed.destroy_process_group()
