@@ -14,7 +14,6 @@ Outside of the cluster the same script runs alone: reports go nowhere, and there
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -63,7 +62,6 @@ def _open() -> None:
     if descriptor:
         _channel = _Channel(int(descriptor))
         sys.excepthook = _tell_and_exit
-        argparse.ArgumentParser.error = _tell_usage  # type: ignore[method-assign]
 
 
 def _class_of(kind: type[BaseException]) -> str:
@@ -82,14 +80,6 @@ def _tell_and_exit(kind: type[BaseException], error: BaseException, trace: Any) 
     if _channel is not None:
         _channel.tell(error=f"{kind.__name__}: {error}{where}", failure=_class_of(kind))
     _exit(_PEER_LOST if peer_lost else 1)
-
-
-def _tell_usage(self: argparse.ArgumentParser, message: str) -> NoReturn:
-    """A command line that the script does not take: what of model.args and model.params is wrong, as the job's reason."""
-    if _channel is not None:
-        _channel.tell(error=f"the script's command line: {message}", failure="user_error")
-    self.print_usage(sys.stderr)
-    self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def _exit(code: int) -> NoReturn:

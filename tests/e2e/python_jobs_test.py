@@ -321,7 +321,7 @@ class PythonJobs(unittest.TestCase):
 
     def test_a_study_of_a_script_that_knows_no_such_parameter_ends_with_its_words(self) -> None:
         search = {"model.params.widht": {"int": [1, 9]}}
-        model = {"script": str(self.script("from deepseek import job\nimport argparse\nargparse.ArgumentParser().parse_args()\n"))}
+        model = {"script": str(self.script("import argparse\nargparse.ArgumentParser().parse_args()\n"))}
         with self.assertRaisesRegex(ds.client.StudyFailed, "every trial so far failed .*unrecognized arguments: --widht="):
             self.tune_script(model={**model, "params": {"widht": 1}}, search=search).wait(progress=False)
         with self.assertRaisesRegex(ds.client.StudyFailed, "ended without a f1; it reported loss"):

@@ -2,16 +2,20 @@
 
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import sys
 
 import pytest
 
+TRAIN = pathlib.Path(__file__).resolve().parent.parent.parent / "examples/script/train.py"
 
-def run(program: str) -> tuple[int, list[dict]]:
+
+def run(program: str, hears: bytes = b"") -> tuple[int, list[dict]]:
     """The exit code of a script under an executor, and what it said."""
     ours, theirs = socket.socketpair()
+    ours.sendall(hears)
     environment = {**os.environ, "DS_JOB_CHANNEL": str(theirs.fileno()), "RANK": "0"}
     child = subprocess.Popen([sys.executable, "-c", "from deepseek import job\n" + program], env=environment, pass_fds=[theirs.fileno()])
     theirs.close()
@@ -58,10 +62,19 @@ def test_a_metrics_name_is_refused_by_name(name, words):
         job.report(1, metrics={name: 1.0})
 
 
-def test_a_command_line_that_is_refused_is_told():
-    program = "import argparse, sys\np = argparse.ArgumentParser()\np.add_argument('--lr', type=float)\np.parse_args(['--widht=3'])"
-    code, said = run(program)
-    assert (code, said) == (2, [{"error": "the script's command line: unrecognized arguments: --widht=3", "failure": "user_error"}])
+def test_what_a_parser_refuses_is_the_executors_to_tell():
+    """A script may go on after it, and then it is not why it failed."""
+    program = "import argparse\ntry:\n    argparse.ArgumentParser().parse_args(['--widht=3'])\nexcept SystemExit:\n    pass\nraise SystemExit(3)"
+    assert run(program) == (3, [])
+
+
+def test_the_examples_script_evaluates_an_epoch_before_it_stops_at_its_end():
+    """What goes on from its checkpoint begins the next epoch, so nobody would."""
+    once = "import runpy, sys\nassert job._channel.stop_wanted.wait(60)\n"
+    line = ["train.py", "--epochs=2", "--batch-size=60000", "--width=2"]
+    code, said = run(f"{once}sys.argv = {line}\nrunpy.run_path({str(TRAIN)!r}, run_name='__main__')", b'{"stop": true}\n')
+    assert code == 75
+    assert ["test_accuracy" in line["report"] for line in said] == [False, True], said
 
 
 def test_a_failure_has_a_known_class():

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/worker/cluster.h"
 
@@ -154,6 +155,27 @@ TEST(Script, TheClassOfItsFailureIsTold) {
     EXPECT_EQ(end.failure(), failure) << program;
     EXPECT_FALSE(end.retryable()) << program;
     EXPECT_THAT(end.detail(), HasSubstr(words));
+  }
+}
+
+TEST(Script, OneThatSaysNothingOfItsEndHasTheLastWordsOfItsLog) {
+  constexpr char kParser[] = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr')\n";
+  const std::tuple<std::string, const char*> cases[] = {
+      {absl::StrCat(kParser, "parser.parse_args(['--widht=3'])\n"),
+       "exited with code 2; its log ends with: my-script.py: error: unrecognized arguments: --widht=3"},
+      {absl::StrCat(kParser,
+                    "try: parser.parse_args(['--widht=3'])\nexcept SystemExit: pass\nraise KeyError('price')\n"),
+       "exited with code 1; its log ends with: KeyError: 'price'"},
+      {"tell(report={'step': 1, 'loss': 0.5})\nprint('no such column\\n  \\n----', file=sys.stderr)\nsys.exit(3)\n",
+       "exited with code 3; its log ends with: no such column"},
+      {"tell(report={'step': 1, 'loss': 0.5})\nsys.exit(3)\n", "exited with code 3"},
+      {absl::StrCat(kParser, "try: parser.parse_args(['--widht=3'])\nexcept SystemExit: pass\n",
+                    "tell(error='its own words')\nsys.exit(2)\n"),
+       "its own words"}};
+  for (const auto& [program, words] : cases) {
+    ScriptCluster cluster;
+    cluster.run(program);
+    EXPECT_EQ(cluster.end().detail(), absl::StartsWith(words, "exited") ? absl::StrCat("the program ", words) : words);
   }
 }
 

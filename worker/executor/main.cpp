@@ -93,8 +93,7 @@ v1::ExecutorDone run_rank(const v1::StartRank& start, const Flags& flags, comm::
 
 int run(const Flags& flags) {
   v1::StartRank start = read_start(flags.job_file);
-  worker::start_logging(absl::StrCat("job=", start.job(), " generation=", start.generation(), " rank=", start.rank()),
-                        flags.log_level);
+  worker::start_logging(worker::log_fields(start), flags.log_level);
   if (!flags.cores.empty() && !worker::run_on(flags.cores))
     spdlog::warn("cannot run on cores {}; running on any", flags.cores);
   worker::Fence fence(start.job_dir(), start.generation());

@@ -1,15 +1,22 @@
 #include "worker/executor/script.h"
 
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "worker/executor/child.h"
 #include "worker/executor/translate.h"
+#include "worker/log_tail.h"
 #include "worker/logging.h"
 
 namespace ds::worker {
@@ -74,6 +81,20 @@ ChildOptions child_options(const v1::StartRank& start, const ScriptOptions& opti
   return out;
 }
 
+// The last line with a word in it that the program left in the log that it shares with us: what its parser, or the
+// interpreter, said of its end.
+std::string last_words(const std::string& ours) {
+  struct stat log {};
+  if (::fstat(STDERR_FILENO, &log) != 0 || !S_ISREG(log.st_mode)) return "";
+  const std::string end = LogTail("/proc/self/fd/2", "", 0, 0).last_lines(50, 8192);
+  const std::vector<absl::string_view> lines = absl::StrSplit(end, absl::ByAnyChar("\r\n"));
+  const auto says = [&](absl::string_view line) {
+    return !absl::StrContains(line, ours) && std::any_of(line.begin(), line.end(), absl::ascii_isalnum);
+  };
+  const auto last = std::find_if(lines.rbegin(), lines.rend(), says);
+  return last == lines.rend() ? "" : std::string(absl::StripAsciiWhitespace(*last));
+}
+
 // A figure that may be none: JSON has no word for nan and inf, and they come as text.
 double figure(const Json& value) {
   return value.is_string() ? std::stod(value.get<std::string>()) : value.get<double>();
@@ -85,8 +106,12 @@ double figure(const Json& report, const char* name, double fallback) {
 
 class Script {
  public:
-  Script(Reporter& reporter, Child child, double stop_grace)
-      : reporter_(reporter), child_(std::move(child)), stop_grace_(stop_grace), reported_at_(now()) {}
+  Script(Reporter& reporter, Child child, double stop_grace, std::string fields)
+      : reporter_(reporter),
+        child_(std::move(child)),
+        stop_grace_(stop_grace),
+        fields_(std::move(fields)),
+        reported_at_(now()) {}
 
   v1::ExecutorDone run() {
     reporter_.status().phase = train::Phase::computing;
@@ -207,12 +232,18 @@ class Script {
     done.set_retryable(exit.code == kPeerLost || exit.code >= kSignalled);
     done.set_killed(exit.code == kSignalled + SIGKILL && verdict_.empty());
     done.set_failure(done.retryable() ? v1::FAILURE_INFRASTRUCTURE : class_of_error());
-    const std::string how = absl::StrCat("the program ", exit.text);
-    std::string error = !verdict_.empty() ? verdict_ : !error_.empty() ? error_ : how;
+    std::string error = !verdict_.empty() ? verdict_ : !error_.empty() ? error_ : how_it_ended(exit);
     if (done.failure() == v1::FAILURE_NAN && !diverged_.empty()) absl::StrAppend(&error, "; ", diverged_);
     done.set_error(error);
     spdlog::error("{}", done.error());
     return done;
+  }
+
+  std::string how_it_ended(const ExitStatus& exit) const {
+    std::string how = absl::StrCat("the program ", exit.text);
+    const std::string words = exit.code < kSignalled ? last_words(fields_) : "";
+    if (!words.empty()) absl::StrAppend(&how, "; its log ends with: ", words);
+    return how;
   }
 
   v1::FailureClass class_of_error() const {
@@ -223,6 +254,7 @@ class Script {
   Reporter& reporter_;
   Child child_;
   const double stop_grace_;
+  const std::string fields_;  // of our own lines in the log
   std::string error_, verdict_;
   std::string failure_;   // the class of the error, as the program says it
   std::string diverged_;  // what the last figures that were reported had of nan or inf
@@ -232,6 +264,10 @@ class Script {
 };
 
 }  // namespace
+
+std::string log_fields(const v1::StartRank& start) {
+  return absl::StrCat("job=", start.job(), " generation=", start.generation(), " rank=", start.rank());
+}
 
 v1::ExecutorDone run_script(const v1::StartRank& start, const ScriptOptions& options, Reporter& reporter) {
   absl::StatusOr<Child> child = Child::start(child_options(start, options));
@@ -243,7 +279,7 @@ v1::ExecutorDone run_script(const v1::StartRank& start, const ScriptOptions& opt
     return done;
   }
   spdlog::info("script pid={} python={}", child->process().pid, options.python);
-  return Script(reporter, *std::move(child), options.stop_grace).run();
+  return Script(reporter, *std::move(child), options.stop_grace, log_fields(start)).run();
 }
 
 }  // namespace ds::worker

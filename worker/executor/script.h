@@ -15,6 +15,9 @@ struct ScriptOptions {
   double stop_grace = 50;
 };
 
+// What stands in every line of the rank's log that is the executor's, and in none of the program's.
+std::string log_fields(const v1::StartRank& start);
+
 // Runs it to its end, or to a stop, and passes on what it reports. Its exit code says how it ended: 0 succeeded, 75
 // stopped as it was asked to, 74 lost a peer; any other is the user's error, and a signal is none.
 v1::ExecutorDone run_script(const v1::StartRank& start, const ScriptOptions& options, Reporter& reporter);
