@@ -18,7 +18,7 @@ constexpr auto kReplace = Json::error_handler_t::replace;
 // A word that YAML reads as that text, and not as a number, a truth value or nothing.
 bool plain_word(const std::string& text) {
   static const auto* const kTaken =
-      new std::set<std::string>{"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
+      new std::set<std::string>{"true", "false", "null", "yes", "no", "on", "off", "y", "n", "inf", "infinity", "nan"};
   if (text.empty() || !(absl::ascii_isalpha(text[0]) || text[0] == '/' || text[0] == '_')) return false;
   const bool letters = std::all_of(text.begin(), text.end(), [](unsigned char c) {
     return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.' || c == '/';

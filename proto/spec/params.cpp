@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "proto/spec/reader.h"
@@ -20,13 +21,23 @@ bool is_name(absl::string_view name) {
          std::all_of(name.begin(), name.end(), allowed);
 }
 
+// YAML's words for what no finite number is, and those that other languages write.
+bool is_not_finite(absl::string_view text) {
+  static constexpr absl::string_view kWords[] = {"inf", "infinity", "nan"};
+  if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
+  if (!text.empty() && text[0] == '.') text.remove_prefix(1);
+  return std::any_of(std::begin(kWords), std::end(kWords),
+                     [&](absl::string_view word) { return absl::EqualsIgnoreCase(text, word); });
+}
+
 // The first type that has such a value. Returns what was expected, or "".
 std::string set_value(v1::ScriptParam* param, absl::string_view text, bool plain) {
   const auto* type = v1::ScriptParam::descriptor();
   const std::string integer = set_from_text(param, type->FindFieldByName("integer"), text, plain);
   if (integer != "an integer") return integer;  // it is one, or too large a one
   double number = 0;
-  if (plain && absl::SimpleAtod(text, &number) && !std::isfinite(number)) return "a finite number, or a text in quotes";
+  const bool overflows = absl::SimpleAtod(text, &number) && !std::isfinite(number);
+  if (plain && (overflows || is_not_finite(text))) return "a finite number, or a text in quotes";
   for (const char* field : {"number", "flag"})
     if (set_from_text(param, type->FindFieldByName(field), text, plain).empty()) return "";
   return set_from_text(param, type->FindFieldByName("text"), text, plain);

@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -18,16 +21,38 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+// Of YAML's 0x1f and 0o17 the digits, and their base; 0: it is no such integer.
+std::pair<absl::string_view, int> based_digits(absl::string_view text) {
+  const int base = absl::StartsWith(text, "0x") ? 16 : absl::StartsWith(text, "0o") ? 8 : 0;
+  const char* const allowed = base == 16 ? "0123456789abcdefABCDEF" : "01234567";
+  const absl::string_view digits = base == 0 ? "" : text.substr(2);
+  if (digits.empty() || digits.find_first_not_of(allowed) != digits.npos) return {"", 0};
+  return {digits, base};
+}
+
+// False: beyond the type.
+template <class Int>
+bool read_based(absl::string_view digits, int base, Int* value) {
+  return std::from_chars(digits.data(), digits.data() + digits.size(), *value, base).ec == std::errc();
+}
+
 template <class Int>
 std::string set_integer(absl::string_view text, bool plain, Int* value) {
   if (plain && absl::SimpleAtoi(text, value)) return "";
+  const auto [based, base] = based_digits(text);
+  if (plain && base != 0 && read_based(based, base, value)) return "";
   // Digits only, yet not read: outside the type. Say the limit rather than "an integer".
   absl::string_view digits = text;
   if (!digits.empty() && digits.front() == '-') digits.remove_prefix(1);
-  const bool number = plain && !digits.empty() && digits.find_first_not_of("0123456789") == digits.npos;
+  const bool number =
+      plain && (base != 0 || (!digits.empty() && digits.find_first_not_of("0123456789") == digits.npos));
   if (!number) return "an integer";
   return text.front() == '-' ? absl::StrCat("an integer of at least ", std::numeric_limits<Int>::min())
                              : absl::StrCat("an integer of at most ", std::numeric_limits<Int>::max());
+}
+
+bool is_one_of(absl::string_view text, std::initializer_list<absl::string_view> words) {
+  return std::find(words.begin(), words.end(), text) != words.end();
 }
 
 bool is_utf8(absl::string_view text) {
@@ -198,15 +223,22 @@ std::string set_from_text(Message* m, const FieldDescriptor* d, absl::string_vie
     }
     case FieldDescriptor::CPPTYPE_DOUBLE: {
       double v = 0;
-      if (!plain || !absl::SimpleAtod(text, &v) || !std::isfinite(v)) return "a number";
+      uint64_t whole = 0;
+      if (const auto [digits, base] = based_digits(text); base != 0 && read_based(digits, base, &whole)) {
+        v = static_cast<double>(whole);
+      } else if (!absl::SimpleAtod(text, &v)) {
+        return "a number";
+      }
+      if (!plain || !std::isfinite(v)) return "a number";
       store(
           d, v, [&](auto x) { r->SetDouble(m, d, x); }, [&](auto x) { r->AddDouble(m, d, x); });
       return "";
     }
     case FieldDescriptor::CPPTYPE_BOOL:
-      if (!plain || (text != "true" && text != "false")) return "true or false";
+      if (!plain || !is_one_of(text, {"true", "True", "TRUE", "false", "False", "FALSE"})) return "true or false";
       store(
-          d, text == "true", [&](auto x) { r->SetBool(m, d, x); }, [&](auto x) { r->AddBool(m, d, x); });
+          d, text[0] == 't' || text[0] == 'T', [&](auto x) { r->SetBool(m, d, x); },
+          [&](auto x) { r->AddBool(m, d, x); });
       return "";
     case FieldDescriptor::CPPTYPE_STRING:
       if (!is_utf8(text)) return "text in UTF-8";  // what else would not pass the wire

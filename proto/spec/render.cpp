@@ -126,7 +126,8 @@ constexpr char kTail[] = R"(
   (`sha256:...`) of artifacts that were uploaded before. The coordinator takes digests only.
 - A script trains as it likes: of `train`, it is given `threads` alone. What it wants to be told goes into
   `model.params`, or into `model.args`. A parameter's type is that of its value in the file: `1` is an integer and takes no
-  fraction, `1.0` a number, `"1"` a text. Its name is letters, digits, `-` and `_`, beginning with a letter.
+  fraction, `1.0` a number, `"1"` a text; `0x10` is 16, and `.inf` and `.nan`, no finite numbers, are refused. Its name is
+  letters, digits, `-` and `_`, beginning with a letter.
 - `mlp` and `cnn` train on `fashion_mnist`, `gpt` on `tokens`; `tokens` and `tensors` need `data.path`.
 - Where `data.path` is not given, `train.batch_size` is at most the 60,000 training samples of `fashion_mnist`, and
   `model.channels` has at most 4 entries: each halves the 28x28 images. It is never above `data.limit`.

@@ -67,6 +67,17 @@ TEST(JobKinds, AScriptsParametersHaveTheTypesOfTheirValues) {
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*spec, *again)) << to_json(*again);
 }
 
+TEST(JobKinds, AScriptsParametersAreWhatYamlSaysTheyAre) {
+  const auto spec =
+      parse_job(job("{script: s, params: {a: 0x10, b: 0o17, c: +5, d: .5, e: True, f: FALSE, g: 0x1g, "
+                    "h: \".inf\", i: \"0x10\", j: .infinite}}",
+                    ""));
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_THAT(to_json(*spec, -1),
+              HasSubstr("\"params\":{\"a\":16,\"b\":15,\"c\":5,\"d\":0.5,\"e\":true,\"f\":false,\"g\":\"0x1g\","
+                        "\"h\":\".inf\",\"i\":\"0x10\",\"j\":\".infinite\"}"));
+}
+
 TEST(JobKinds, AScriptsParametersThatAreRefused) {
   const auto said = [](const std::string& params) { return error_of(job("{script: s, params: " + params + "}", "")); };
   EXPECT_EQ(said("[lr]"),
@@ -77,6 +88,13 @@ TEST(JobKinds, AScriptsParametersThatAreRefused) {
             "line 2: model.params.lr: expected an integer, a number, true or false, or a text, got nothing");
   EXPECT_EQ(said("{n: 99999999999999999999}"),
             "line 2: model.params.n: expected an integer of at most 9223372036854775807, got \"99999999999999999999\"");
+  for (const char* word : {".inf", "-.inf", "+.Inf", ".nan", ".NaN", "inf", "-Infinity", "1e999"})
+    EXPECT_EQ(
+        said(absl::StrCat("{lr: ", word, "}")),
+        absl::StrCat("line 2: model.params.lr: expected a finite number, or a text in quotes, got \"", word, "\""));
+  EXPECT_EQ(said("{mask: 0xffffffffffffffff}"),
+            "line 2: model.params.mask: expected an integer of at most 9223372036854775807, got "
+            "\"0xffffffffffffffff\"");
   EXPECT_EQ(said("{lr: nan}"), "line 2: model.params.lr: expected a finite number, or a text in quotes, got \"nan\"");
   EXPECT_EQ(said("{a.b: 1}"),
             "line 2: model.params.a.b: a name is at most 63 letters, digits, - and _, beginning with a letter");

@@ -348,6 +348,12 @@ TEST(StudySpec, SearchesOfScriptsThatAreRefused) {
             "template has 32, or write it with a point");
   EXPECT_EQ(said("model.params.width: {choice: [16, wide]}"),
             "line 5: search.model.params.width.choice[1]: expected an integer, got \"wide\"");
+  EXPECT_EQ(said("model.params.width: {choice: [16, 0x10]}"),
+            "line 5: search.model.params.width.choice[1]: 16 stands twice; keep one");
+  EXPECT_EQ(said("model.params.lr: {choice: [1, .inf]}"),
+            "line 5: search.model.params.lr.choice[1]: expected a number, got \".inf\"");
+  EXPECT_EQ(said("model.params.lr: {float: [0, .inf]}"),
+            "line 5: search.model.params.lr.float[1]: expected a number, got \".inf\"");
   EXPECT_EQ(said("model.params.width: {choice: [16, [32]]}"),
             "line 5: search.model.params.width.choice[1]: expected an integer, got a list");
   EXPECT_EQ(said("model.params.act: {float: [0, 1]}"),
