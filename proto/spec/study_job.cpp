@@ -30,6 +30,17 @@ void clear(v1::JobSpec* job, absl::string_view path) {
   owner->GetReflection()->ClearField(owner, descriptor);
 }
 
+// A parameter of a script that is not active is not passed: what the script does without it is its own default.
+void clear_inactive(const v1::StudySpec& study, const Values& values, v1::ModelSpec* model) {
+  auto* params = model->mutable_params();
+  const auto inactive = [&](const v1::ScriptParam& param) {
+    const std::string key = absl::StrCat(kParams, ".", param.name());
+    const v1::SearchSpec* search = find_search(study, key);
+    return search != nullptr && !search->parent().empty() && values.count(key) == 0;
+  };
+  params->erase(std::remove_if(params->begin(), params->end(), inactive), params->end());
+}
+
 std::string trial_name(const v1::StudySpec& study, int64_t trial) {
   const std::string number = absl::StrCat("-", trial);
   return absl::StrCat(study.name().substr(0, kLongestName - number.size()), number);
@@ -101,6 +112,7 @@ v1::JobSpec job_with(const v1::StudySpec& study, const Values& values) {
     if (values.count(std::string(field.path)) > 0) continue;
     if (searched(study, field.only) && !holds(job, field.only)) clear(&job, field.path);
   }
+  clear_inactive(study, values, job.mutable_model());
   fill_defaults(job);
   return job;
 }

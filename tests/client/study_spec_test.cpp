@@ -329,6 +329,15 @@ TEST(TrialJob, OfAScriptHasTheTypesOfItsTemplate) {
   EXPECT_FALSE(job->train().has_epochs());
 }
 
+TEST(TrialJob, OfAScriptIsNotPassedWhatIsNotActive) {
+  const auto job = trial_job(good(absl::StrReplaceAll(kScript, {{"train.py", "sha256:" + std::string(64, 'a')}})), 3,
+                             {{"model.params.lr", "1"}, {"model.params.width", "32"}, {"model.params.act", "1"}});
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_THAT(to_json(*job, -1),
+              HasSubstr("\"params\":{\"lr\":1.0,\"width\":32,\"act\":\"1\",\"nesterov\":true,\"seed\":7}"))
+      << "its own default of dropout counts; what the trial only does not name is the template's";
+}
+
 TEST(StudySpec, SearchesOfScriptsThatAreRefused) {
   const auto said = [](const std::string& search, const std::string& rest = "") {
     return error_of(with_script(search, rest));
