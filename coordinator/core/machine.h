@@ -117,6 +117,7 @@ class Machine {
   void touch(v1::StudyRecord& record, v1::TrialRecord& trial);
   void begin_trial(v1::StudyRecord& record, const v1::TrialSuggested& event);
   void resume_trial(v1::StudyRecord& record, int64_t id);
+  void stopped_trial_ended(v1::StudyRecord& record, v1::TrialRecord& trial, const v1::JobRecord& job);
   static std::optional<v1::MetricRecord> epoch_end(v1::TrialRecord& trial, const v1::MetricRecord& mark);
   static void reported(v1::StudyRecord& record, v1::TrialRecord& trial, const v1::TrialReport& report);
   void trial_progressed(const v1::JobRecord& job, const v1::JobProgress& p);

@@ -175,8 +175,8 @@ void Machine::settle_studies() {
     } else if (v1::TrialRecord& t = *study->mutable_trials(static_cast<int>(job.job().trial()));
                t.trial().state() == v1::TRIAL_RUNNING) {
       trial_ended(*study, t, job);
-    } else if (t.trial().state() == v1::TRIAL_STOPPED && job.job().state() == v1::SUCCEEDED) {
-      resume_trial(*study, t.trial().id());  // it came to its end before it could stop
+    } else if (t.trial().state() == v1::TRIAL_STOPPED) {
+      stopped_trial_ended(*study, t, job);
     }
   }
   for (const auto& [order, touched] : touched_studies_) advance(state_.studies.at(state_.studies_by_order.at(order)));

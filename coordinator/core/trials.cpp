@@ -3,6 +3,7 @@
 #include <cmath>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -70,9 +71,31 @@ v1::JobMetrics at(const v1::MetricRecord& record, v1::JobMetrics m) {
 // was told before, as after a restart.
 std::optional<int64_t> report_step(const v1::TrialRecord& t, const v1::MetricRecord& end, bool script) {
   const bool evaluations = script && end.kind() != "train";
-  const bool news = evaluations ? end.step() > t.evaluated() : end.epoch() + 1 > t.epochs();
+  const bool first = t.epochs() == 0;  // which may be at step 0, before training
+  const bool news = evaluations ? first || end.step() > t.evaluated() : end.epoch() + 1 > t.epochs();
   if (!news) return std::nullopt;
   return evaluations ? t.epochs() + 1 : end.epoch() + 1;
+}
+
+// What an evaluation or the last step of an epoch is to the tuner; nothing: no news, or no numbers.
+std::optional<v1::TrialReport> take_report(const v1::StudySpec& spec, v1::TrialRecord& t, const v1::MetricRecord& end,
+                                           const v1::JobMetrics& metrics) {
+  const std::optional<int64_t> step = report_step(t, end, !spec.job().model().script().empty());
+  if (!step) return std::nullopt;
+  v1::TrialReport report;
+  *report.mutable_values() = measured(spec, t.trial(), at(end, metrics));
+  if (!all_finite(report.values())) return std::nullopt;
+  t.set_epochs(*step);
+  t.set_evaluated(end.step());
+  report.set_step(*step);
+  return report;
+}
+
+// What the tuner heard last of a trial that has ended with values.
+const v1::TuneEvent::Told& last_told(const v1::StudyRecord& record, int64_t trial) {
+  const auto told = [&](const v1::TuneEvent& e) { return e.has_told() && e.trial() == trial; };
+  const auto found = std::find_if(record.log().rbegin(), record.log().rend(), told);
+  return found == record.log().rend() ? v1::TuneEvent::Told::default_instance() : found->told();
 }
 
 }  // namespace
@@ -125,7 +148,7 @@ void Machine::begin_trial(v1::StudyRecord& record, const v1::TrialSuggested& eve
 void Machine::resume_trial(v1::StudyRecord& record, int64_t id) {
   if (id < 0 || id >= record.trials_size()) return;
   v1::TrialRecord& t = *record.mutable_trials(static_cast<int>(id));
-  if (t.trial().state() != v1::TRIAL_STOPPED) return;
+  if (t.trial().state() != v1::TRIAL_STOPPED || last_told(record, id).over()) return;
   v1::Trial& trial = *t.mutable_trial();
   trial.set_state(v1::TRIAL_RUNNING);
   trial.clear_values();
@@ -142,6 +165,26 @@ void Machine::resume_trial(v1::StudyRecord& record, int64_t id) {
   if (ended(job.job().state())) return trial_ended(record, t, job);
   trial.set_resumed(trial.resumed() + 1);
   resume(job);
+}
+
+// Before it could stop, it came to its end; or its job was cancelled, or failed, and it cannot go on: what was told of
+// it stays.
+void Machine::stopped_trial_ended(v1::StudyRecord& record, v1::TrialRecord& t, const v1::JobRecord& job) {
+  const int64_t id = t.trial().id();
+  if (job.job().state() == v1::SUCCEEDED) return resume_trial(record, id);
+  if (last_told(record, id).over()) return;
+  v1::TuneEvent told;
+  told.set_trial(id);
+  *told.mutable_told() = last_told(record, id);
+  told.mutable_told()->set_over(true);
+  v1::TuneEvent* resumed = record.add_log();
+  resumed->set_trial(id);
+  resumed->set_resumed(true);
+  *record.add_log() = std::move(told);
+  t.clear_held();
+  t.mutable_trial()->set_reason(absl::StrCat(t.trial().reason(), "; it cannot go on: its job ", job.job().id(), " is ",
+                                             v1::JobState_Name(job.job().state()), ", ", job.job().reason()));
+  touch(record, t);
 }
 
 void Machine::on(const v1::TrialAdvised& event) {
@@ -189,23 +232,16 @@ void Machine::trial_progressed(const v1::JobRecord& job, const v1::JobProgress& 
   v1::TrialRecord& t = *record->mutable_trials(static_cast<int>(job.job().trial()));
   const bool stopped = t.trial().state() == v1::TRIAL_STOPPED;  // on its way to a checkpoint
   if (t.trial().state() != v1::TRIAL_RUNNING && !stopped) return;
-  const bool script = !record->study().spec().job().model().script().empty();
   bool news = false;
   for (const v1::MetricRecord& mark : p.marks()) {
     const std::optional<v1::MetricRecord> end = epoch_end(t, mark);
-    const std::optional<int64_t> step = end ? report_step(t, *end, script) : std::nullopt;
-    if (!step) continue;
-    const Values values = measured(record->study().spec(), t.trial(), at(*end, job.job().metrics()));
-    if (!all_finite(values)) continue;
-    t.set_epochs(*step);
-    t.set_evaluated(end->step());
-    v1::TrialReport report;
-    report.set_step(t.epochs());
-    *report.mutable_values() = values;
+    if (!end) continue;
+    const auto report = take_report(record->study().spec(), t, *end, job.job().metrics());
+    if (!report) continue;
     if (stopped)
-      *t.add_held() = report;
+      *t.add_held() = *report;
     else
-      reported(*record, t, report);
+      reported(*record, t, *report);
     news = true;
   }
   if (!news) return;
@@ -218,6 +254,8 @@ void Machine::trial_ended(v1::StudyRecord& record, v1::TrialRecord& t, const v1:
   const v1::Job& j = job.job();
   if (j.state() == v1::CANCELLED) return fail(record, t, v1::FAILURE_USER_ERROR, j.reason());
   if (j.state() == v1::FAILED) return fail(record, t, j.failure(), j.reason());
+  if (t.has_last_step())  // the last epoch, which none has followed
+    if (const auto last = take_report(record.study().spec(), t, t.last_step(), j.metrics())) reported(record, t, *last);
   t.set_epochs(std::max(t.epochs(), j.spec().train().epochs()));
   for (const v1::ObjectiveSpec& o : record.study().spec().objectives()) {
     if (known(o.metric(), t.trial())) continue;
@@ -233,7 +271,7 @@ void Machine::trial_ended(v1::StudyRecord& record, v1::TrialRecord& t, const v1:
 void Machine::end_trial(v1::StudyRecord& record, v1::TrialRecord& t, v1::TrialState state) {
   t.mutable_trial()->set_state(state);
   t.mutable_trial()->set_finished_at_us(now_);
-  t.clear_last_step();
+  if (state != v1::TRIAL_STOPPED) t.clear_last_step();  // which may be an epoch's last, if it goes on
   touch(record, t);
   touched_studies_.at(record.order()).trials.push_back(t.trial().id());
 }

@@ -44,62 +44,6 @@ TEST(Studies, KeepTrialsUnderWayUntilTheBudgetIsBegun) {
   EXPECT_GT(d.shown(id).finished_at_us(), 0);
 }
 
-TEST(Studies, AScriptsTrialIsMeasuredByItsEvaluations) {
-  StudyDrive d;
-  d.worker("w1", 1);
-  const std::string id = d.study({.trials = 1, .parallel = 1, .metrics = {"f1"}, .script = true});
-  d.answer_all();
-  const v1::Job job = d.job_of(id, 0);
-  d.start_job(job);
-  d.reports(job, 10, {{"other", 7}});  // says nothing of the objective
-  d.reports(job, 10, {{"f1", 0.25}});
-  d.reports(job, 20, {{"f1", 0.5}});
-  d.reports(job, 20, {{"f1", 0.5}});  // told again, as after a restart
-  d.reports(job, 30, {{"f1", std::nan("")}});
-  d.reports(job, 40, {{"f1", 0.75}});
-  std::vector<std::pair<int64_t, double>> seen;
-  for (const v1::TrialReport& r : d.trial(id, 0).reports()) seen.emplace_back(r.step(), r.values(0));
-  EXPECT_THAT(seen, ElementsAre(std::pair(1, 0.25), std::pair(2, 0.5), std::pair(3, 0.75)));
-  EXPECT_TRUE(std::any_of(d.asked.begin(), d.asked.end(), [](const Tune& q) { return q.what == Tune::kJudge; }));
-  d.ends(job);
-  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_FINISHED);
-  EXPECT_EQ(d.trial(id, 0).values(0), 0.75);
-  d.answer_all();
-  EXPECT_EQ(d.shown(id).state(), v1::STUDY_SUCCEEDED);
-}
-
-TEST(Studies, AScriptsHopelessTrialIsPausedAndItsSavingsAreNotKnown) {
-  StudyDrive d;
-  d.worker("w1", 1);
-  const std::string id = d.study({.trials = 2, .parallel = 1, .metrics = {"f1"}, .script = true});
-  d.answer_all();
-  const v1::Job job = d.job_of(id, 0);
-  d.start_job(job);
-  d.reports(job, 10, {{"f1", 0.25}});
-  d.advise(id, 0);
-  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
-  EXPECT_EQ(d.trial(id, 0).values(0), 0.25);
-  d.ends(job, 75, {.stopped = true});
-  EXPECT_EQ(d.job(job.id()).state(), v1::PAUSED);
-  EXPECT_EQ(d.shown(id).epochs(), 1);
-  EXPECT_EQ(d.shown(id).epochs_saved(), 0);
-}
-
-TEST(Studies, AScriptThatDidNotReportTheObjectiveIsTheUsersErrorAndSaysWhatItDid) {
-  for (const char* metric : {"f1", "test_loss", "loss", "samples_per_second"}) {
-    StudyDrive d;
-    d.worker("w1", 1);
-    const std::string id = d.study({.trials = 1, .parallel = 1, .metrics = {metric}, .script = true});
-    d.answer_all();
-    d.start_job(d.job_of(id, 0));
-    d.reports(d.job_of(id, 0), 10, {{"bleu", 0.25}});
-    d.ends(d.job_of(id, 0));
-    EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_FAILED);
-    EXPECT_EQ(d.trial(id, 0).failure(), v1::FAILURE_USER_ERROR);
-    EXPECT_THAT(d.trial(id, 0).reason(), HasSubstr(absl::StrCat("ended without a ", metric, "; it reported bleu")));
-  }
-}
-
 TEST(Studies, TheSameClientKeyIsTheSameStudy) {
   StudyDrive d;
   v1::Event event;
@@ -317,54 +261,6 @@ TEST(Studies, OfTwoObjectivesTheKnownOneIsNotMeasured) {
   EXPECT_THAT(d.trial(id, 0).reports(0).values(), ElementsAre(0.7));
   const v1::TuneEvent& told = *d.record(id).log().rbegin();
   EXPECT_THAT(told.told().values(), ElementsAre(0.7)) << "the tuner computes the other";
-}
-
-TEST(Studies, TwoMeasuredObjectivesAreReportedAndToldTogether) {
-  StudyDrive d;
-  d.worker("w1", 1);
-  const std::string id = d.study({.trials = 2, .parallel = 1, .metrics = {"test_accuracy", "test_loss"}});
-  d.answer_all();
-  d.start_job(d.job_of(id, 0));
-  v1::Event event;
-  v1::JobProgress* p = event.mutable_progressed()->add_jobs();
-  p->set_job(d.job_of(id, 0).id());
-  p->set_generation(1);
-  p->mutable_metrics()->set_test_accuracy(0.8);
-  p->mutable_metrics()->set_test_loss(0.5);
-  v1::MetricRecord* e = p->add_marks();
-  e->set_kind("eval");
-  e->set_accuracy(0.8);
-  e->set_loss(0.5);
-  ASSERT_TRUE(d.apply(event).ok());
-  EXPECT_THAT(d.trial(id, 0).reports(0).values(), ElementsAre(0.8, 0.5));
-  d.ends(d.job_of(id, 0));
-  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.8, 0.5));
-}
-
-TEST(Studies, TrainingsOwnNumbersAreReportedAtTheEndOfEachEpoch) {
-  StudyDrive d;
-  d.worker("w1", 1);
-  const std::string id = d.study({.parallel = 1, .metrics = {"loss"}});
-  EXPECT_TRUE(measured_by_steps(d.record(id).study().spec()));
-  d.answer_all();
-  const v1::Job job = d.job_of(id, 0);
-  d.start_job(job);
-  d.steps(job, 1, 0.9);
-  d.steps(job, 1, 0.8);
-  EXPECT_EQ(d.trial(id, 0).reports_size(), 0) << "the epoch may go on";
-  d.steps(job, 2, 0.7);
-  ASSERT_EQ(d.trial(id, 0).reports_size(), 1);
-  EXPECT_EQ(d.trial(id, 0).reports(0).step(), 1);
-  EXPECT_THAT(d.trial(id, 0).reports(0).values(), ElementsAre(0.8));
-  EXPECT_EQ(d.asked.back().what, Tune::kJudge);
-  d.steps(job, 1, 0.95);  // begun anew
-  d.steps(job, 2, 0.75);
-  EXPECT_EQ(d.trial(id, 0).reports_size(), 1) << "told again";
-  d.steps(job, 3, 0.6);
-  d.ends(job);
-  ASSERT_EQ(d.trial(id, 0).reports_size(), 2);
-  EXPECT_THAT(d.trial(id, 0).reports(1).values(), ElementsAre(0.75));
-  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.6));
 }
 
 TEST(Studies, AValueThatIsNoNumberIsAFailureOfThatClass) {

@@ -145,6 +145,97 @@ TEST(StudyStops, AStoppedTrialWhoseJobCameToItsEndIsToldAtOnce) {
   EXPECT_EQ(d.trial(id, 0).reports(1).values(0), 0.4);
 }
 
+// What the log says of a trial's last end.
+v1::TuneEvent::Told last_told(const StudyDrive& d, const std::string& id, int64_t trial) {
+  v1::TuneEvent::Told out;
+  for (const v1::TuneEvent& e : d.record(id).log())
+    if (e.trial() == trial && e.has_told()) out = e.told();
+  return out;
+}
+
+TEST(StudyStops, AStoppedTrialWhoseJobIsCancelledStaysStoppedAndTheStudyGoesOn) {
+  StudyDrive d;
+  const std::string id = study_with_one_stopped(d, 3);
+  const std::string job = d.trial(id, 0).job();
+  ASSERT_EQ(d.job(job).state(), v1::PAUSED);
+  const Tune before = question_of(d, Tune::kSuggest);
+  ASSERT_TRUE(d.change(job, v1::JobChanged::CANCEL).ok());
+  EXPECT_TRUE(last_told(d, id, 0).over()) << "else it is suggested again";
+  EXPECT_THAT(last_told(d, id, 0).values(), ElementsAre(0.1));
+  EXPECT_TRUE(d.record(id).log(d.record(id).log_size() - 2).resumed()) << "as only what runs is told";
+  EXPECT_THAT(d.trial(id, 0).reason(), ::testing::HasSubstr("it cannot go on: its job s-trial-0-1 is CANCELLED"));
+  d.resumes(before, 0);  // an answer of before
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
+  EXPECT_THAT(d.trial(id, 0).values(), ElementsAre(0.1));
+  EXPECT_EQ(d.trial(id, 0).failure(), v1::FAILURE_UNSPECIFIED);
+  EXPECT_EQ(question_of(d, Tune::kSuggest).prefix, d.record(id).log_size()) << "asked again, as it stands now";
+  d.answer_all();
+  EXPECT_EQ(d.trial(id, 1).state(), v1::TRIAL_RUNNING);
+}
+
+TEST(StudyStops, AStoppedTrialIsCancelledOnItsWayToACheckpoint) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.trials = 2, .parallel = 1});
+  d.answer_all();
+  const v1::Job job = d.job_of(id, 0);
+  d.start_job(job);
+  d.evaluates(job, 1, 0.1);
+  d.advise(id, 0);
+  d.evaluates(job, 2, 0.4);
+  ASSERT_TRUE(d.change(job.id(), v1::JobChanged::CANCEL).ok());
+  d.ends(job, 75, {.stopped = true});
+  ASSERT_EQ(d.job(job.id()).state(), v1::CANCELLED);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
+  EXPECT_TRUE(last_told(d, id, 0).over());
+  EXPECT_EQ(d.trial(id, 0).reports_size(), 1);
+  d.answer_all();
+  d.succeeds(d.job_of(id, 1), 0.5);
+  d.answer_all();
+  EXPECT_EQ(d.shown(id).state(), v1::STUDY_SUCCEEDED);
+}
+
+// It is over to the tuner, which takes nothing more of it.
+TEST(StudyStops, AScriptThatWasStoppedForGoodIsNotToldThoughItCameToItsEnd) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.trials = 3, .parallel = 1, .metrics = {"f1"}, .script = true});
+  d.answer_all();
+  const v1::Job job = d.job_of(id, 0);
+  d.start_job(job);
+  d.reports(job, 10, {{"f1", 0.25}});
+  d.advise(id, 0);
+  ASSERT_TRUE(last_told(d, id, 0).over());
+  const int64_t length = d.record(id).log_size();
+  d.reports(job, 20, {{"f1", 0.5}});
+  d.ends(job);
+  ASSERT_EQ(d.job(job.id()).state(), v1::SUCCEEDED);
+  EXPECT_EQ(d.record(id).log_size(), length);
+  EXPECT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
+}
+
+TEST(StudyStops, TheLastEpochBeforeATrialWasStoppedIsKnownWhenItGoesOn) {
+  StudyDrive d;
+  d.worker("w1", 1);
+  const std::string id = d.study({.trials = 3, .parallel = 1, .metrics = {"loss"}});
+  d.answer_all();
+  const v1::Job job = d.job_of(id, 0);
+  d.start_job(job);
+  d.steps(job, 1, 0.9);
+  d.steps(job, 2, 0.8);  // of its last step
+  d.asked.clear();
+  d.advise(id, 0);
+  d.ends(job, 75, {.stopped = true});
+  d.resumes(question_of(d, Tune::kSuggest), 0);
+  const v1::Job again = d.job_of(id, 0);
+  d.start_job(again);
+  d.steps(again, 3, 0.7);
+  d.ends(again);
+  std::vector<double> curve;
+  for (const v1::TrialReport& r : d.trial(id, 0).reports()) curve.push_back(r.values(0));
+  EXPECT_THAT(curve, ElementsAre(0.9, 0.8, 0.7));
+}
+
 TEST(StudyStops, AScriptWithoutACheckpointIsStoppedForGood) {
   for (const bool saved : {false, true}) {
     StudyDrive d;
@@ -157,10 +248,7 @@ TEST(StudyStops, AScriptWithoutACheckpointIsStoppedForGood) {
     d.state.jobs.at(job.id()).mutable_job()->set_checkpoint(saved ? "step-10" : "");
     d.advise(id, 0);
     ASSERT_EQ(d.trial(id, 0).state(), v1::TRIAL_STOPPED);
-    bool over = saved;
-    for (const v1::TuneEvent& e : d.record(id).log())
-      if (e.has_told()) over = e.told().over();
-    EXPECT_EQ(over, !saved);
+    EXPECT_EQ(last_told(d, id, 0).over(), !saved);
   }
 }
 

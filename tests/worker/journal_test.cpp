@@ -45,6 +45,15 @@ TEST_F(JournalTest, TheNewestWordOnAStepStands) {
   EXPECT_EQ(replay(1, 0, 9), "");
 }
 
+// What is stored is told by the steps of training.
+TEST_F(JournalTest, AnEvaluationAtTheLastStepThatIsStoredIsToldToo) {
+  write(1, 0, 0, "eval");  // before training
+  write(1, 1, 4);
+  write(1, 2, 2, "eval");
+  EXPECT_EQ(replay(2, 0, 3), "0/1e 1/1 2/1e 2/1 3/1 ");
+  EXPECT_EQ(replay(2, 2, 3), "2/1e 3/1 ");
+}
+
 TEST_F(JournalTest, ATornLastRecordIsLeftOut) {
   write(1, 1, 3);
   std::string path = folder_ + "/metrics/gen-1.records";

@@ -52,7 +52,8 @@ std::vector<v1::MetricRecord> Journal::replay(const std::string& job_dir, int64_
     v1::MetricRecord record;
     bool clean_end = false;  // a torn last record is one that was never followed by a checkpoint
     while (google::protobuf::util::ParseDelimitedFromZeroCopyStream(&record, &input, &clean_end)) {
-      if (record.step() > after && record.step() <= up_to) kept[{record.step(), record.kind()}] = record;
+      const bool news = record.kind() == "train" ? record.step() > after : record.step() >= after;
+      if (news && record.step() <= up_to) kept[{record.step(), record.kind()}] = record;
       record.Clear();
     }
   }

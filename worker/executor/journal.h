@@ -20,6 +20,7 @@ class Journal {
   void append(std::span<const v1::MetricRecord> records);
 
   // What older generations wrote of steps in (after, up_to], ascending; of two generations the newer one's word stands.
+  // The evaluations at `after` too: they follow their step, and one at 0 follows none.
   static std::vector<v1::MetricRecord> replay(const std::string& job_dir, int64_t generation, int64_t after,
                                               int64_t up_to);
 
