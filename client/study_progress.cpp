@@ -43,7 +43,8 @@ std::string head_line(const v1::Study& study, const Trials& trials) {
   if (study.trials_running() > 0) absl::StrAppend(&out, ", ", study.trials_running(), " running");
   if (study.trials_failed() > 0) absl::StrAppend(&out, ", ", study.trials_failed(), " failed");
   if (study.epochs() > 0) absl::StrAppend(&out, "  ", study.epochs(), " epochs");
-  if (study.epochs_saved() > 0) absl::StrAppend(&out, ", ", study.epochs_saved(), " saved");
+  const char* about = study.spec().budget().has_max_epochs() ? "" : "about ";
+  if (study.epochs_saved() > 0) absl::StrAppend(&out, ", ", about, study.epochs_saved(), " saved");
   return out + eta(study, trials);
 }
 

@@ -37,6 +37,12 @@ std::string trials_cell(const Json& study) {
                       study["spec"]["budget"]["trials"].get<int64_t>());
 }
 
+// Of a script that says itself how long it trains, by what other trials took.
+std::string saved_cell(const Json& study) {
+  const std::string saved = study["epochs_saved"].dump();
+  return study["spec"]["budget"].contains("max_epochs") || saved == "0" ? saved : absl::StrCat("about ", saved);
+}
+
 std::string objective_cell(const Json& study) {
   std::vector<std::string> parts;
   const Json& given = study["spec"]["objective"];
@@ -89,7 +95,7 @@ View study_view(const v1::Study& study) {
            {"RECOMMENDED", best_cell},
            {"BEST OBSERVED", observed_cell},
            {"EPOCHS", text_at("/epochs")},
-           {"EPOCHS SAVED", text_at("/epochs_saved")},
+           {"EPOCHS SAVED", saved_cell},
            {"RETRAIN JOB", text_at("/retrain_job")},
            {"CREATED", text_at("/created_at")},
            {"FINISHED", text_at("/finished_at")}}};

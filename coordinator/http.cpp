@@ -130,6 +130,7 @@ nlohmann::json summary(const v1::StudyRecord& record) {
           {"running", study.trials_running()},
           {"epochs", study.epochs()},
           {"epochs_saved", study.epochs_saved()},
+          {"about", !study.spec().budget().has_max_epochs()},
           {"created_at_us", study.created_at_us()},
           {"best_so_far", best_so_far(record)},
           {"front", study.best().front_size()}};

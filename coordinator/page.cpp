@@ -90,7 +90,7 @@ function study_row(s) {
   const row = document.createElement('tr'), curve = document.createElement('td'), best = s.best_so_far;
   curve.append(line(best.map((y, i) => [i + 1, y]), (x0, x1, y0, y1) => `${s.objective}: best so far from ${number(best[0], 4)} to ${number(best[best.length - 1], 4)}, trials ${x0} to ${x1}`));
   row.append(text('td', s.id), text('td', s.state.replace('STUDY_', ''), `state ${s.state.replace('STUDY_', '')}`), part(s.finished, s.trials), curve,
-    text('td', s.front ? `front of ${s.front}` : number(best[best.length - 1], 4), 'n'), text('td', s.failed || '', 'n'), text('td', s.running || '', 'n'), text('td', s.epochs_saved || '', 'n'),
+    text('td', s.front ? `front of ${s.front}` : number(best[best.length - 1], 4), 'n'), text('td', s.failed || '', 'n'), text('td', s.running || '', 'n'), text('td', s.epochs_saved ? `${s.about ? 'about ' : ''}${s.epochs_saved}` : '', 'n'),
     text('td', since(s.created_at_us), 'n'), text('td', s.reason, 'reason'));
   return named(row, ['', '', 'trials', '', 'best', 'failed', 'running', 'epochs saved', 'age']);
 }

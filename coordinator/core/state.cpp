@@ -1,7 +1,9 @@
 #include "coordinator/core/state.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -76,8 +78,27 @@ v1::Job view(const v1::JobRecord& record) {
   return job;
 }
 
+namespace {
+
+// Epochs of a trial that is not stopped. A script's are its own: as many as those that came to their end have had, in
+// the middle; 0: not known.
+int64_t whole_epochs(const v1::StudyRecord& record) {
+  const v1::TuneBudgetSpec& budget = record.study().spec().budget();
+  if (budget.has_max_epochs()) return budget.max_epochs();
+  std::vector<int64_t> whole;
+  for (const v1::TrialRecord& t : record.trials())
+    if (t.trial().state() == v1::TRIAL_FINISHED) whole.push_back(t.epochs());
+  if (whole.empty()) return 0;
+  const auto middle = whole.begin() + static_cast<std::ptrdiff_t>(whole.size() / 2);
+  std::nth_element(whole.begin(), middle, whole.end());
+  return *middle;
+}
+
+}  // namespace
+
 v1::Study view(const v1::StudyRecord& record) {
   v1::Study study = record.study();
+  const int64_t whole = whole_epochs(record);
   for (const v1::TrialRecord& t : record.trials()) {
     const v1::TrialState state = t.trial().state();
     study.set_trials_running(study.trials_running() + (state == v1::TRIAL_RUNNING));
@@ -85,8 +106,8 @@ v1::Study view(const v1::StudyRecord& record) {
     study.set_epochs(study.epochs() + t.epochs());
     if (state != v1::TRIAL_FINISHED && state != v1::TRIAL_STOPPED) continue;
     study.set_trials_finished(study.trials_finished() + 1);
-    if (state == v1::TRIAL_STOPPED && study.spec().budget().has_max_epochs())  // a script's are its own
-      study.set_epochs_saved(study.epochs_saved() + study.spec().budget().max_epochs() - t.epochs());
+    if (state == v1::TRIAL_STOPPED)
+      study.set_epochs_saved(study.epochs_saved() + std::max<int64_t>(whole - t.epochs(), 0));
   }
   return study;
 }

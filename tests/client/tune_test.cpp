@@ -186,6 +186,10 @@ TEST_F(Tune, GetAndListShowTheStudy) {
   EXPECT_EQ(run_json("list").size(), 2u) << "of all pages";
   EXPECT_EQ(run("list -o name").out, "s-1\ns-2\n");
   EXPECT_THAT(run("get s-1").out, HasSubstr("trial 3: 0.885 [0.88, 0.89]"));
+  EXPECT_THAT(run("get s-1").out, Not(HasSubstr("about 2")));
+  other.mutable_spec()->mutable_budget()->clear_max_epochs();
+  coordinator_.tuner.put(other, {});
+  EXPECT_THAT(run("get s-2").out, HasSubstr("about 2"));
   EXPECT_EQ(run("get none").code, 3);
   EXPECT_EQ(run("get s-").code, 5) << "means both";
 }
@@ -530,6 +534,9 @@ TEST(StudyLines, AScreenFitsItsTerminal) {
   const std::string screen = study_screen(sample_study(), sample_trials(), 200, 30);
   EXPECT_THAT(screen, HasSubstr("13 epochs, 2 saved  ETA 15s"));
   EXPECT_THAT(screen, HasSubstr("best 0.9 (trial 2)  recommended: trial 3, 0.885 [0.88, 0.89]"));
+  v1::Study script = sample_study();  // which alone knows how long it trains
+  script.mutable_spec()->mutable_budget()->clear_max_epochs();
+  EXPECT_THAT(study_screen(script, sample_trials(), 200, 30), HasSubstr("13 epochs, about 2 saved"));
   EXPECT_LT(screen.find("RUNNING", 30), screen.find("STOPPED")) << "those that run come first";
 }
 
