@@ -23,12 +23,24 @@ prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const
 }
 
 constexpr absl::Duration kSeenAfterEnd = absl::Minutes(3);
+constexpr size_t kMostReported = 16;  // names of a job
 const std::vector<double> kSeconds = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 14400};
 
 ClientMetric& add(MetricFamily& family, const char* label, const std::string& value) {
   ClientMetric& metric = family.metric.emplace_back();
   metric.label.push_back({label, value});
   return metric;
+}
+
+// What a script reports by names of its own, which may be many: the first ones by name.
+void add_reported(const v1::Job& job, MetricFamily& family) {
+  const std::map<std::string, double> figures(job.metrics().reported().begin(), job.metrics().reported().end());
+  size_t left = kMostReported;
+  for (auto it = figures.begin(); it != figures.end() && left > 0; ++it, --left) {
+    ClientMetric& metric = add(family, "job", job.id());
+    metric.label.push_back({"name", it->first});
+    metric.gauge.value = it->second;
+  }
 }
 
 }  // namespace
@@ -90,6 +102,7 @@ void Meters::forget_old(const State& state, absl::Time now) {
 void Meters::add_jobs(const State& state, std::vector<MetricFamily>& families) {
   MetricFamily jobs{"ds_jobs", "Jobs by state", MetricType::Gauge, {}};
   MetricFamily loss{"ds_job_loss", "Training loss of the last step reported", MetricType::Gauge, {}};
+  MetricFamily reported{"ds_job_reported", "The last value of what a script reports by a name", MetricType::Gauge, {}};
   MetricFamily restarts{"ds_job_restarts_total", "Starts after a failure", MetricType::Counter, {}};
   MetricFamily samples{"ds_job_samples_total", "Training samples reported", MetricType::Counter, {}};
   MetricFamily steps{"ds_job_step_seconds", "Time of a training step", MetricType::Summary, {}};
@@ -108,13 +121,14 @@ void Meters::add_jobs(const State& state, std::vector<MetricFamily>& families) {
   for (const auto& [id, training] : training_) {  // those that trained lately
     const v1::Job& job = state.jobs.at(id).job();
     if (job.metrics().has_loss()) add(loss, "job", id).gauge.value = job.metrics().loss();
+    add_reported(job, reported);
     add(restarts, "job", id).counter.value = job.restarts();
     add(samples, "job", id).counter.value = training.samples;
     ClientMetric& step = add(steps, "job", id);
     step.summary.sample_count = training.steps;
     step.summary.sample_sum = training.step_seconds;
   }
-  for (MetricFamily* family : {&jobs, &loss, &restarts, &samples, &steps, &all_restarts, &all_samples})
+  for (MetricFamily* family : {&jobs, &loss, &reported, &restarts, &samples, &steps, &all_restarts, &all_samples})
     families.push_back(std::move(*family));
 }
 
