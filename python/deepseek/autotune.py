@@ -149,6 +149,18 @@ class AutoTune:
         self._asked(number, point, source)
         return Trial(self, number, self._params(point), source)
 
+    def _ask_new(self) -> Trial:
+        """A new trial: paused ones that would go on are taken for running while it is chosen, and are paused again."""
+        passed_over: list[Trial] = []
+        try:
+            while (trial := self.ask()).resumed:
+                passed_over.append(trial)
+            return trial
+        finally:
+            for paused in passed_over:
+                told = next(e for e in reversed(self.log) if e["event"] == "told" and e["trial"] == paused.number)
+                self.tell(paused, told["values"], paused=True)
+
     def _resume(self, number: int) -> Trial:
         self._study.resumed(number)
         self.log.append({"event": "resumed", "trial": number})
@@ -204,9 +216,11 @@ class AutoTune:
 
     def optimize(self, objective: Callable[[Trial], Any], n_trials: int) -> Any:
         """Runs objective(trial) n_trials times; what it returns is told. Gives `best`, or `front`. Exceptions pass through, told as "user_error".
-        One that returns when should_stop() says so, or raises Optuna's TrialPruned, was stopped early."""
+        One that returns when should_stop() says so, or raises Optuna's TrialPruned, was stopped early, and for good. Every trial
+        is a new one, which the objective runs from its beginning: those that tell(paused=True) has paused stay so until ask() or
+        resume() gives them."""
         for _ in range(n_trials):
-            trial = self.ask()
+            trial = self._ask_new()
             try:
                 value = objective(trial)
             except Exception as error:

@@ -114,7 +114,8 @@ def test_two_objectives_give_a_front():
         ds.AutoTune({"a": {"int": [0, 3]}}, minimize={"params": lambda p: p["a"]})
 
 
-def test_what_was_paused_goes_on_and_is_finished_before_the_end():
+def with_one_paused():
+    """Ten trials that have finished, and an eleventh that ask() would give again."""
     study = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f", seed=5, local=False)
     for k in range(11):
         trial = study.enqueue({"x": k / 10 if k < 10 else 0.55})
@@ -122,6 +123,11 @@ def test_what_was_paused_goes_on_and_is_finished_before_the_end():
         for step in range(1, steps + 1):
             trial.report(step, end * step / 20)
         study.tell(trial, end * steps / 20, paused=k == 10)
+    return study
+
+
+def test_what_was_paused_goes_on_and_is_finished_before_the_end():
+    study = with_one_paused()
     assert study.trials[10]["state"] == "paused"
     again = study.ask()  # its curve ends above all that have finished, and most of its way is done
     assert (again.number, again.resumed, again.params) == (10, True, study.trials[10]["params"])
@@ -137,6 +143,30 @@ def test_what_was_paused_goes_on_and_is_finished_before_the_end():
     assert replayed.log == study.log and replayed.ask().params == study.ask().params
     with pytest.raises(ValueError, match="trial 10: it has ended"):
         study.tell(last, 0.95)
+
+
+def test_optimize_takes_new_trials_and_what_is_paused_stays_so():
+    study, seen = with_one_paused(), []
+
+    def objective(trial):  # as one of Optuna's: from the beginning
+        seen.append((trial.number, trial.resumed))
+        trial.report(1, 0.1)
+        return 0.5
+
+    study.optimize(objective, 3)
+    assert seen == [(11, False), (12, False), (13, False)]
+    assert study.trials[10]["state"] == "paused" and study.trials[10]["values"] == [0.95 * 3 / 20]
+    replayed = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f", seed=5, local=False).replay(study.log)
+    assert replayed.log == study.log and replayed.ask().params == study.ask().params
+
+
+def test_a_paused_trial_may_be_over_after_all():
+    """As where its job was cancelled: it is told once more, and never given again."""
+    study = with_one_paused()
+    again = study.ask()
+    study.tell(again, 0.14, stopped=True)
+    assert study.trials[10]["state"] == "stopped" and study.resume() is None
+    assert not study.ask().resumed
 
 
 class TrialPruned(Exception):
