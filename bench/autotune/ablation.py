@@ -16,6 +16,7 @@ PARTS = {  # name -> options without it, and the suites where it plays
     "the half-rank transform": ({"warps": [0, 2]}, ALL),
     "the power transform": ({"warps": [0, 1]}, ALL),
     "a second chain a transform": ({"chains_per_warp": 1}, ALL),
+    "modes of the posterior": ({"modes": False}, ("hpolib", "hpobench", "jenatton", "bbob")),
     "replicates": ({"replicates": False}, ("nb201", "hpolib", "hpobench")),
 }
 

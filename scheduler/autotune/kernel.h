@@ -20,6 +20,7 @@ class Kernel {
   const Layout& layout() const { return layout_; }
   int size() const { return static_cast<int>(mean_.size()); }  // of theta
   int noise() const { return layout_.lengths(); }
+  bool has_numbers() const { return has_numbers_; }
 
   // Independent normal priors of theta: lengths LogN(log(sqrt d) - 1/2, 0.9), which grow with d as those of Hvarfner,
   // Hellsten and Nardi (2024) but are shorter and less vague; weights of categories, which fall with the number of all

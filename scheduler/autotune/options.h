@@ -15,6 +15,7 @@ struct SurrogateOptions {
   int leapfrogs = 5;
   int chains_per_update = 2;  // beyond `few` trials; all of them before
   int few = 24;
+  bool modes = true;  // until then, and with numbers, the first chain of a transform is at its posterior's mode
 };
 
 struct ProposeOptions {

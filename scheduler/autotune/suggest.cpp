@@ -14,9 +14,10 @@ namespace ds::autotune {
 namespace {
 
 constexpr const char* kNothingLeft = "[autotune] the constraints and failures leave nothing to suggest";
-constexpr double kRaces = 0.2;       // of the trials, where noise hides which is best
-constexpr double kBold = 2;          // expected improvement alone stays too long with the first good trials
-constexpr int kTries = 20000;        // of drawing a point that is allowed
+constexpr double kRaces = 0.2;  // of the trials, where noise hides which is best
+constexpr double kBold = 2;     // expected improvement alone stays too long with the first good trials
+constexpr double kLeastChance = 0.2, kMostChance = 0.75, kSteepness = 2;  // of what a point must have not to fail
+constexpr int kTries = 20000;                                             // of drawing a point that is allowed
 constexpr double kLeastLeft = 0.05;  // of a paused trial's work: what is nearly free is no reason by itself
 constexpr const char *kLocal = "local", *kTelling = "local spread";
 constexpr double kRegion = 0.2, kMostRegion = 0.5, kLeastRegion = 1e-7;  // of the local arm
@@ -71,7 +72,7 @@ double Study::chance_demanded() const {
     ++ended;
     lost += t->state == Trial::failed;
   }
-  return ended == 0 ? 0 : std::min(0.75, 0.5 + 2.0 * lost / ended);
+  return ended == 0 ? 0 : std::min(kMostChance, kLeastChance + kSteepness * lost / ended);
 }
 
 namespace {

@@ -4,11 +4,16 @@
 #include <cmath>
 #include <numeric>
 
+#include "scheduler/autotune/lbfgs.h"
+
 namespace ds::autotune {
 namespace {
 
 constexpr double kCounts = 0.02;    // the weight from which on a chain is asked
 constexpr double kSharpness = 0.5;  // of the weights: the trials' densities are not independent evidence
+
+constexpr double kReach = 4;  // of the search for a mode, in deviations of the priors
+constexpr int kClimb = 12;    // its evaluations; the next trial's search goes on from there
 
 // Where `value` of one scale lies on another, by what both say of the same trials, in the order of `sorted`: between
 // them by a straight line, beyond them by the mean rate.
@@ -68,7 +73,7 @@ void Surrogate::add(const Point& point, double value, double deviation) {
     const bool moves = ((c - size() * moving) % count + count) % count < moving && size() > 2;
     if (moves || n == 0) {
       chain.gp.fit(features_, own.values, extra(own.values));
-      if (moves) move(chain);
+      if (moves) update(chain);
       judge(chain, own);
     } else {  // the others' extra noise stays in the units of the last fit
       chain.gp.append(features_.col(n), own.values[n], extra(own.values)[n]);
@@ -111,6 +116,34 @@ VectorXd Surrogate::extra(const VectorXd& warped) const {
     out[i] = off * off;
   }
   return out;
+}
+
+// Samples of a posterior that few trials hardly narrow are mostly the priors' own: where it has numbers, the first
+// chain of each transform stands at the mode until there are more.
+void Surrogate::update(Chain& chain) {
+  const auto which = static_cast<size_t>(&chain - chains_.data());
+  if (options_.modes && kernel_->has_numbers() && size() <= options_.few && which < options_.warps.size())
+    settle(chain);
+  else
+    move(chain);
+}
+
+void Surrogate::settle(Chain& chain) {
+  const VectorXd &unit = kernel_->prior_sd(), &mean = kernel_->prior_mean();
+  const VectorXd y = chain.gp.values(), extra = this->extra(y);
+  const auto at = [&](const VectorXd& place) {  // within the box of kReach deviations
+    Gp out(kernel_.get(), mean + (2 * kReach * (place.array() - 0.5) * unit.array()).matrix());
+    out.fit(features_, y, extra);
+    return out;
+  };
+  VectorXd place = (chain.gp.theta() - mean).cwiseQuotient(unit).array() / (2 * kReach) + 0.5;
+  const auto posterior = [&](const VectorXd& to, VectorXd* slope) {
+    const double value = at(to).log_posterior(slope);
+    *slope = 2 * kReach * slope->cwiseProduct(unit);
+    return value;
+  };
+  maximize_in_box(posterior, place, kClimb);
+  chain.gp = at(place);
 }
 
 // Hamiltonian Monte Carlo in units of the priors' deviations (Neal 2011), its step adapted.

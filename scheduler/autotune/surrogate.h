@@ -63,6 +63,8 @@ class Surrogate {
     uint64_t moves = 0;
     VectorXd warped = {};  // the trials' values, before any pending ones
   };
+  void update(Chain& chain);
+  void settle(Chain& chain);
   void move(Chain& chain);
   void judge(Chain& chain, const Warped& warped);
   void weigh();

@@ -119,7 +119,7 @@ def with_one_paused():
     study = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f", seed=5, local=False)
     for k in range(11):
         trial = study.enqueue({"x": k / 10 if k < 10 else 0.55})
-        end, steps = (0.84 - 0.01 * abs(k - 5), 20) if k < 10 else (0.95, 3)
+        end, steps = (0.84 - 0.03 * abs(k - 5), 20) if k < 10 else (0.9, 3)
         for step in range(1, steps + 1):
             trial.report(step, end * step / 20)
         study.tell(trial, end * steps / 20, paused=k == 10)
@@ -135,14 +135,14 @@ def test_what_was_paused_goes_on_and_is_finished_before_the_end():
     last = study.resume()
     assert last.number == 10 and study.resume() is None
     for step in range(4, 21):
-        last.report(step, 0.95 * step / 20)
+        last.report(step, 0.9 * step / 20)
         assert not last.should_stop()
-    study.tell(last, 0.95)
+    study.tell(last, 0.9)
     assert study.best.trial == 10
     replayed = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f", seed=5, local=False).replay(study.log)
     assert replayed.log == study.log and replayed.ask().params == study.ask().params
     with pytest.raises(ValueError, match="trial 10: it has ended"):
-        study.tell(last, 0.95)
+        study.tell(last, 0.9)
 
 
 def test_optimize_takes_new_trials_and_what_is_paused_stays_so():
@@ -155,7 +155,7 @@ def test_optimize_takes_new_trials_and_what_is_paused_stays_so():
 
     study.optimize(objective, 3)
     assert seen == [(11, False), (12, False), (13, False)]
-    assert study.trials[10]["state"] == "paused" and study.trials[10]["values"] == [0.95 * 3 / 20]
+    assert study.trials[10]["state"] == "paused" and study.trials[10]["values"] == [0.9 * 3 / 20]
     replayed = ds.AutoTune({"x": {"float": [0.0, 1.0]}}, maximize="f", seed=5, local=False).replay(study.log)
     assert replayed.log == study.log and replayed.ask().params == study.ask().params
 

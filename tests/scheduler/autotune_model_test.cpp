@@ -220,6 +220,34 @@ TEST(AutotuneSurrogate, AveragesTheImprovementWithItsSlope) {
   EXPECT_GT(bold.log_ei(MatrixXd(bold.encode(at)))[0], s.log_ei(MatrixXd(s.encode(at)))[0]);
 }
 
+// How far a surrogate's chains are from a mode: the least slope of the posterior over its chains, in units of the
+// priors.
+double least_slope(const Surrogate& s) {
+  double out = std::numeric_limits<double>::infinity();
+  for (const Surrogate::View& v : s.views()) {
+    VectorXd slope;
+    v.gp->log_posterior(&slope);
+    out = std::min(out, slope.cwiseProduct(s.kernel().prior_sd()).norm());
+  }
+  return out;
+}
+
+TEST(AutotuneSurrogate, OneChainStandsAtTheModeWhileTrialsAreFew) {
+  auto space = std::make_shared<Space>(*Space::create({{.name = "x"}, {.name = "y"}, {.name = "z"}}));
+  Surrogate with(space, {.warps = {Warp::standard}}, 3), without(space, {.warps = {Warp::standard}, .modes = false}, 3);
+  Random random(4);
+  for (int i = 0; i < 40; ++i) {
+    const Point p = space->sample(random);
+    const double value = std::sin(5 * p[0]) + p[1] + 0.1 * random.normal();
+    with.add(p, value), without.add(p, value);
+    if (i == 20) {
+      EXPECT_LT(least_slope(with), 0.1);
+      EXPECT_GT(least_slope(without), 0.5);
+    }
+  }
+  EXPECT_GT(least_slope(with), 0.5) << "from many on, all are samples";
+}
+
 TEST(AutotuneSurrogate, FindsTheSmoothFunctionUnderTheNoise) {
   auto space = std::make_shared<Space>(*Space::create({{.name = "x"}}));
   Surrogate s(space, {}, 1);

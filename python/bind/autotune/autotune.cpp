@@ -69,6 +69,7 @@ void set_options(nb::dict options, StudyOptions& out) {
   set("local", out.propose.local), set("bold", out.propose.bold), set("rounds", out.propose.rounds);
   set("refined", out.propose.refined), set("leapfrogs", out.surrogate.leapfrogs), set("few", out.surrogate.few);
   set("chains_per_update", out.surrogate.chains_per_update), set("counts", out.surrogate.counts);
+  set("modes", out.surrogate.modes);
   set("chains_per_warp", out.surrogate.chains_per_warp);
   std::vector<int> warps;
   set("warps", warps);
