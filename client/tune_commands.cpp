@@ -1,4 +1,6 @@
 // dsctl tune ...
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -116,7 +118,8 @@ int write_plot(const Shell& shell, const StudyAndTrials& all, const std::string&
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   out << *picture;
   out.close();
-  return out ? static_cast<int>(kOk) : shell.fail(absl::UnknownError(absl::StrCat("cannot write ", file)));
+  if (out) return kOk;
+  return shell.fail(absl::UnknownError(absl::StrCat("cannot write ", file, ": ", std::strerror(errno))));
 }
 
 struct StudyArguments {

@@ -1,4 +1,4 @@
-"""The peers' rows of docs/autotune.md, from what the suites print: bench/run autotune --suite X --json -- --seeds N | table.py"""
+"""The peers' rows of docs/autotune-figures.md, from what the suites print: bench/run autotune --suite X --json -- --seeds N | table.py"""
 
 from __future__ import annotations
 

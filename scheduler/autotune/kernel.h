@@ -25,7 +25,7 @@ class Kernel {
   // Independent normal priors of theta: lengths LogN(log(sqrt d) - 1/2, 0.9), which grow with d as those of Hvarfner,
   // Hellsten and Nardi (2024) but are shorter and less vague; weights of categories, which fall with the number of all
   // parameters, so that one of many does not decide alone; and noise LogN(-4, 3), as tasks without noise are common:
-  // docs/autotune.md has the ablation.
+  // docs/autotune-figures.md has the ablation.
   const VectorXd& prior_mean() const { return mean_; }
   const VectorXd& prior_sd() const { return sd_; }
 

@@ -1,4 +1,4 @@
-// What a study may be told of its model and its search; the defaults are what docs/autotune.md measures.
+// What a study may be told of its model and its search; the defaults are what docs/autotune-figures.md measures.
 #pragma once
 #include <vector>
 

@@ -402,7 +402,9 @@ TEST_F(Tune, PlotsAreXml) {
   }
   EXPECT_THAT(run("plot s-1 --svg -").out, StartsWith("<svg "));
   EXPECT_EQ(run("plot s-1 --svg - --kind pie").code, 2);
-  EXPECT_EQ(run("plot s-1 --svg /no/such/folder/a.svg").code, 6);
+  const Outcome nowhere = run("plot s-1 --svg /no/such/folder/a.svg");
+  EXPECT_EQ(nowhere.code, 6);
+  EXPECT_THAT(nowhere.err, HasSubstr("cannot write /no/such/folder/a.svg: No such file or directory"));
 }
 
 int count(const std::string& text, const std::string& what) {
