@@ -88,15 +88,18 @@ TEST(AutotuneStopping, AWideGuessHardlyMovesTheModel) {
   EXPECT_GT(study.means_at({{1.0}})[0], 0.57);
 }
 
-// Ten finished late curves, the best of them at 0.84 in the middle; trial 10, beside it, which would come to 0.9, was
-// paused after three reports.
-Study with_one_paused() {
+// Ten finished late curves, the best of them at 0.84 in the middle; trial 10, beside it, which would come to 0.95, was
+// paused after three reports. A mode takes a lone value so far off for noise: with modes the hill is steeper, and the
+// end nearer.
+Study with_one_paused(bool modes = false) {
   StudyOptions options{.seed = 5};
+  options.surrogate.modes = modes;
   options.propose.local = false;  // it has its own way with values that know no noise
   Study study = *Study::create(*Space::create({{.name = "x"}}), options);
   for (int64_t id = 0; id < 11; ++id) {
     const bool whole = id < 10;
-    const double top = whole ? 0.84 - 0.03 * std::abs(static_cast<double>(id) - 5) : 0.9;
+    const double fall = modes ? 0.03 : 0.01, end = modes ? 0.9 : 0.95;
+    const double top = whole ? 0.84 - fall * std::abs(static_cast<double>(id) - 5) : end;
     const int steps = whole ? kSteps : 3;
     EXPECT_TRUE(study.apply(Asked{id, {whole ? static_cast<double>(id) / 10 : 0.55}, "start"}).ok());
     for (int t = 1; t <= steps; ++t) EXPECT_TRUE(study.apply(Reported{id, t, late(top, t)}).ok());
@@ -108,8 +111,6 @@ Study with_one_paused() {
 TEST(AutotuneStopping, APausedTrialThatMayLeadIsFinished) {
   Study study = with_one_paused();
   ASSERT_EQ(study.to_finish(), std::optional<int64_t>(10));
-  const double guessed = study.means_at({{0.55}})[0];
-  EXPECT_GT(guessed, 0.84);
   ASSERT_TRUE(study.apply(Resumed{10}).ok());
   EXPECT_EQ(study.to_finish(), std::nullopt) << "it is under way";
   EXPECT_EQ(study.apply(Reported{10, 3, 0.1}).message(), "[autotune] trial 10: it reports step 3 after step 3");
@@ -118,16 +119,28 @@ TEST(AutotuneStopping, APausedTrialThatMayLeadIsFinished) {
     EXPECT_FALSE(*study.should_stop(10)) << "what was resumed runs to its end";
   }
   ASSERT_TRUE(study.apply(Told{10, {0.2}}).ok());
-  EXPECT_LT(study.means_at({{0.55}})[0], guessed - 0.1) << "the guess does not count any more";
+  EXPECT_LT(study.means_at({{0.55}})[0], 0.6) << "the guess was 0.95";
   EXPECT_EQ(study.to_finish(), std::nullopt);
   EXPECT_EQ(study.recommend()->best_observed, 5);
 }
 
 TEST(AutotuneStopping, APausedTrialThatPromisesMoreThanANewOneGoesOn) {
-  const Study study = with_one_paused();
-  const Suggestion next = *study.suggest(study.next_trial());
-  EXPECT_EQ(next.resumes, std::optional<int64_t>(10));
-  EXPECT_EQ(next.point, study.trials()[10].point);
+  for (const bool modes : {false, true}) {
+    const Study study = with_one_paused(modes);
+    const Suggestion next = *study.suggest(study.next_trial());
+    EXPECT_EQ(next.resumes, std::optional<int64_t>(10));
+    EXPECT_EQ(next.point, study.trials()[10].point);
+  }
+}
+
+TEST(AutotuneStopping, WithModesAGuessGivesWayToTheEndToo) {
+  Study study = with_one_paused(true);
+  EXPECT_EQ(study.to_finish(), std::optional<int64_t>(10));
+  const double guessed = study.means_at({{0.55}})[0];
+  EXPECT_GT(guessed, 0.84);
+  ASSERT_TRUE(study.apply(Resumed{10}).ok());
+  ASSERT_TRUE(study.apply(Told{10, {0.2}}).ok());
+  EXPECT_LT(study.means_at({{0.55}})[0], guessed - 0.1);
 }
 
 TEST(AutotuneStopping, ResumesWhatIsPausedOnly) {
